@@ -1,0 +1,35 @@
+//! What is known of a speech corpus before anything is learnt from it.
+//!
+//! Which files there are, what is said in them and by whom ([`corpus`], [`manifest`]), who is on which side of the
+//! split and whether that is honest ([`split`], [`mod@audit`]), what a class is ([`labels`], [`background`]), and how
+//! clips become batches ([`shard`], [`augment`], [`sampler`], [`batch`]). [`synth`] makes a corpus where there is none.
+//!
+//! It never decodes audio, never knows a tensor and never touches the network: samples and features come in as slices.
+
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod audit;
+pub mod augment;
+pub mod background;
+pub mod batch;
+pub mod corpus;
+pub mod labels;
+pub mod manifest;
+mod partial;
+pub mod sampler;
+pub mod seeded;
+pub mod shard;
+pub mod split;
+pub mod synth;
+mod table;
+#[cfg(test)]
+mod testing;
+mod utterance;
+
+pub use audit::{AuditError, AuditSummary, audit};
+pub use corpus::{CorpusError, CorpusSpec, Layout, SpeakerPattern, scan};
+pub use labels::{LabelSpec, SILENCE, UNKNOWN};
+pub use manifest::ManifestError;
+pub use split::{Split, SplitSpec, speech_commands_split};
+pub use utterance::Utterance;

@@ -1,0 +1,441 @@
+//! Lists of clips in text files: what users bring (CSV, TSV or JSONL) and what ingestion leaves (`manifest.jsonl`).
+//!
+//! An error names the file, the line, what was found and what was expected. Nothing here checks that audio exists.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::partial::{Durability, write_whole};
+use crate::split::Split;
+use crate::table::{Table, read_text};
+use crate::utterance::Utterance;
+
+/// What can be wrong with a list of clips.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// The file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The header lacks a column.
+    #[error("{}: found columns {found}; expected a column `{expected}`", path.display())]
+    Columns {
+        /// Which file.
+        path: PathBuf,
+        /// The columns that are there.
+        found: String,
+        /// The one that is missing.
+        expected: &'static str,
+    },
+    /// A row that cannot be understood.
+    #[error("{}:{line}: found {found}; expected {expected}", path.display())]
+    Row {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: u64,
+        /// What stood there.
+        found: String,
+        /// What would have been right.
+        expected: String,
+    },
+}
+
+/// A row of a manifest that a user brings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ManifestRow {
+    /// The audio file, relative to the corpus root (or absolute).
+    pub path: PathBuf,
+    /// What is said in it.
+    pub label: String,
+    /// Who says it; `None` also where the manifest says `unknown` or `-`.
+    pub speaker: Option<String>,
+    /// Its side, where the manifest gives one.
+    pub split: Option<Split>,
+    /// Start in the file, in seconds.
+    pub start_s: Option<f64>,
+    /// End in the file, in seconds.
+    pub end_s: Option<f64>,
+    /// Made by a program.
+    pub synthetic: bool,
+    /// The line it stands on, from 1.
+    pub line: u64,
+}
+
+/// A speaker's name, or `None` for the ways in which a list says that nobody knows.
+pub(crate) fn known_speaker(name: Option<&str>) -> Option<String> {
+    let name = name?.trim();
+    let unknown = name.is_empty() || name == "-" || name.eq_ignore_ascii_case("unknown");
+    (!unknown).then(|| name.to_owned())
+}
+
+/// Reads a manifest by its extension: `.csv` and `.tsv` are tables, everything else is JSON lines.
+pub fn read_rows(path: &Path) -> Result<Vec<ManifestRow>, ManifestError> {
+    let extension = path
+        .extension()
+        .map(|e| e.to_string_lossy().to_ascii_lowercase());
+    match extension.as_deref() {
+        Some("csv" | "tsv" | "txt") => read_csv(path),
+        _ => read_jsonl_rows(path),
+    }
+}
+
+/// Reads a table with the column `path`, and where it has them `label` (else the name of the path's folder), `speaker`, `split`, `start`, `end`
+/// (seconds; `start_s` and `end_s` are understood too) and `synthetic`. Tabs or commas, whichever the header has.
+pub fn read_csv(path: &Path) -> Result<Vec<ManifestRow>, ManifestError> {
+    let table = Table::read(path)?;
+    let (file, label) = (table.required("path")?, table.column(&["label"]));
+    let (speaker, split) = (table.column(&["speaker"]), table.column(&["split"]));
+    let (start, end) = (
+        table.column(&["start", "start_s"]),
+        table.column(&["end", "end_s"]),
+    );
+    let synthetic = table.column(&["synthetic"]);
+    let mut rows = Vec::with_capacity(table.rows.len());
+    for row in &table.rows {
+        let fault = |found: String, expected: &str| fault(path, row.line, found, expected);
+        let seconds = |column, name: &str| match row.get(column) {
+            None => Ok(None),
+            Some(text) => text
+                .parse::<f64>()
+                .map(Some)
+                .map_err(|_| fault(format!("{name} `{text}`"), "a number of seconds")),
+        };
+        let file = PathBuf::from(
+            row.get(Some(file))
+                .ok_or_else(|| fault("an empty path".into(), "an audio file"))?,
+        );
+        let label = match label {
+            Some(label) => row.get(Some(label)).map(str::to_owned),
+            None => folder_name(&file),
+        };
+        let parsed = ManifestRow {
+            label: label.ok_or_else(|| fault("no label".into(), "a label, or a folder named so"))?,
+            path: file,
+            speaker: known_speaker(row.get(speaker)),
+            split: parse_split(row.get(split))
+                .map_err(|(found, expected)| fault(found, &expected))?,
+            start_s: seconds(start, "start")?,
+            end_s: seconds(end, "end")?,
+            synthetic: match row.get(synthetic) {
+                None | Some("false" | "0") => false,
+                Some("true" | "1") => true,
+                Some(other) => return Err(fault(format!("synthetic `{other}`"), "true or false")),
+            },
+            line: row.line,
+        };
+        rows.push(checked(path, parsed)?);
+    }
+    Ok(rows)
+}
+
+fn folder_name(file: &Path) -> Option<String> {
+    let folder = file.parent()?.file_name()?;
+    Some(folder.to_string_lossy().into_owned())
+}
+
+/// Reads JSON lines with the keys of [`read_csv`]; other keys are passed over. `audio_filepath` stands for `path`.
+pub fn read_jsonl_rows(path: &Path) -> Result<Vec<ManifestRow>, ManifestError> {
+    #[derive(Deserialize)]
+    struct Line {
+        #[serde(alias = "audio_filepath")]
+        path: PathBuf,
+        label: String,
+        speaker: Option<String>,
+        split: Option<String>,
+        #[serde(alias = "start_s")]
+        start: Option<f64>,
+        #[serde(alias = "end_s")]
+        end: Option<f64>,
+        #[serde(default)]
+        synthetic: bool,
+    }
+    let lines = json_lines::<Line>(
+        path,
+        "an object with `path`, `label` and perhaps `speaker`, `split`, `start`, `end`",
+    )?;
+    lines
+        .into_iter()
+        .map(|(line, row)| {
+            let split = parse_split(
+                row.split
+                    .as_deref()
+                    .map(str::trim)
+                    .filter(|split| !split.is_empty()),
+            )
+            .map_err(|(found, expected)| fault(path, line, found, &expected))?;
+            let row = ManifestRow {
+                path: row.path,
+                label: row.label.trim().to_owned(),
+                speaker: known_speaker(row.speaker.as_deref()),
+                split,
+                start_s: row.start,
+                end_s: row.end,
+                synthetic: row.synthetic,
+                line,
+            };
+            checked(path, row)
+        })
+        .collect()
+}
+
+/// Reads a `manifest.jsonl` that [`write_jsonl`] wrote.
+pub fn read_jsonl(path: &Path) -> Result<Vec<Utterance>, ManifestError> {
+    let lines = json_lines::<Utterance>(path, "an utterance as ingestion writes it")?;
+    Ok(lines.into_iter().map(|(_, utterance)| utterance).collect())
+}
+
+/// Writes `manifest.jsonl`, whole or not at all.
+pub fn write_jsonl(path: &Path, utterances: &[Utterance]) -> Result<(), ManifestError> {
+    write_whole(path, Durability::Synced, |out| {
+        for utterance in utterances {
+            serde_json::to_writer(&mut *out, utterance)?;
+            out.write_all(b"\n")?;
+        }
+        Ok(())
+    })
+    .map_err(|source| ManifestError::Io {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+fn json_lines<T: DeserializeOwned>(
+    path: &Path,
+    expected: &str,
+) -> Result<Vec<(u64, T)>, ManifestError> {
+    let text = read_text(path)?;
+    let mut rows = Vec::new();
+    for (at, line) in text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+    {
+        let line_number = at as u64 + 1;
+        let row = serde_json::from_str(line).map_err(|error| {
+            // serde counts lines within the one line it sees, which would only mislead.
+            let said = error.to_string();
+            let said = said.split(" at line ").next().unwrap_or_default();
+            fault(
+                path,
+                line_number,
+                format!("{said} (column {})", error.column()),
+                expected,
+            )
+        })?;
+        rows.push((line_number, row));
+    }
+    Ok(rows)
+}
+
+fn fault(path: &Path, line: u64, found: String, expected: &str) -> ManifestError {
+    ManifestError::Row {
+        path: path.to_path_buf(),
+        line,
+        found,
+        expected: expected.to_owned(),
+    }
+}
+
+fn parse_split(text: Option<&str>) -> Result<Option<Split>, (String, String)> {
+    text.map(str::parse::<Split>).transpose().map_err(|error| {
+        (
+            format!("split `{}`", error.found),
+            "train, validation or test".to_owned(),
+        )
+    })
+}
+
+fn checked(path: &Path, row: ManifestRow) -> Result<ManifestRow, ManifestError> {
+    let fault = |found: String, expected: &str| Err(fault(path, row.line, found, expected));
+    if row.path.as_os_str().is_empty() {
+        return fault("an empty path".into(), "an audio file");
+    }
+    if row.label.is_empty() {
+        return fault("an empty label".into(), "a label");
+    }
+    let start = row.start_s.unwrap_or(0.0);
+    if !(start.is_finite() && start >= 0.0) {
+        return fault(format!("start {start}"), "a time of at least 0 seconds");
+    }
+    if let Some(end) = row.end_s
+        && !(end.is_finite() && end > start)
+    {
+        return fault(
+            format!("end {end}"),
+            &format!("a time after the start, {start} s"),
+        );
+    }
+    Ok(row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(name: &str, text: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        (folder, path)
+    }
+
+    #[track_caller]
+    fn check_fault(name: &str, text: &str, line: u64, words: &[&str]) {
+        let (_folder, path) = written(name, text);
+        let error = read_rows(&path).unwrap_err().to_string();
+        let place = if line == 0 {
+            name.to_owned()
+        } else {
+            format!("{name}:{line}")
+        };
+        for word in words.iter().copied().chain([place.as_str(), "expected"]) {
+            assert!(error.contains(word), "`{word}` is not in: {error}");
+        }
+    }
+
+    #[test]
+    fn the_same_rows_come_from_commas_tabs_and_json() {
+        let csv = "path,label,speaker,split,start,end\na/1.wav,\"go\",ann,dev,0.5,1.5\nb.wav,stop,unknown,,,\n";
+        let tsv = csv.replace(',', "\t").replace('"', "");
+        let json = "{\"path\":\"a/1.wav\",\"label\":\"go\",\"speaker\":\"ann\",\"split\":\"dev\",\"start\":0.5,\"end\":1.5}\n\
+                    {\"label\":\"stop\",\"path\":\"b.wav\",\"speaker\":null,\"text\":\"whatever\"}\n";
+        let read = |name: &str, text: &str| {
+            let (_folder, path) = written(name, text);
+            let mut rows = read_rows(&path).unwrap();
+            rows.iter_mut().for_each(|row| row.line = 0);
+            rows
+        };
+        let rows = read("m.csv", csv);
+        assert_eq!(rows.len(), 2);
+        assert_eq!(
+            (rows[0].speaker.as_deref(), rows[0].split),
+            (Some("ann"), Some(Split::Validation))
+        );
+        assert_eq!((rows[0].start_s, rows[0].end_s), (Some(0.5), Some(1.5)));
+        assert_eq!(
+            (rows[1].speaker.as_deref(), rows[1].split, rows[1].end_s),
+            (None, None, None)
+        );
+        assert_eq!(read("m.tsv", &tsv), rows);
+        assert_eq!(
+            read("m.csv", &format!("\u{feff}{csv}").replace('\n', "\r\n")),
+            rows
+        );
+        assert_eq!(read("m.jsonl", json), rows);
+    }
+
+    #[test]
+    fn a_wrong_row_is_named_with_its_line_and_what_was_expected() {
+        check_fault(
+            "m.csv",
+            "path,label,split\na.wav,go,train\nb.wav,go,tset\n",
+            3,
+            &["tset", "validation"],
+        );
+        check_fault(
+            "m.csv",
+            "path,label,start\na.wav,go,soon\n",
+            2,
+            &["soon", "seconds"],
+        );
+        check_fault(
+            "m.csv",
+            "path,label,start,end\na.wav,go,2,1\n",
+            2,
+            &["end 1", "after the start"],
+        );
+        check_fault(
+            "m.csv",
+            "path,label\na.wav,go\nb.wav\n",
+            3,
+            &["1 fields", "2 fields"],
+        );
+        check_fault("m.csv", "path,label\n,go\n", 2, &["empty path"]);
+        check_fault(
+            "m.csv",
+            "file,label\na.wav,go\n",
+            0,
+            &["file, label", "`path`"],
+        );
+        check_fault(
+            "m.jsonl",
+            "{\"path\":\"a\",\"label\":\"go\"}\n\n{\"path\":\"b\"}\n",
+            3,
+            &["missing field `label`"],
+        );
+        check_fault("m.jsonl", "not json\n", 1, &["`path`"]);
+        check_fault(
+            "m.jsonl",
+            "{\"path\":\"a\",\"label\":\"go\",\"start\":-1}\n",
+            1,
+            &["start -1"],
+        );
+        check_fault(
+            "absent/m.csv".rsplit('/').next().unwrap(),
+            "path,label\na,b,c\n",
+            2,
+            &["3 fields"],
+        );
+    }
+
+    #[test]
+    fn text_that_is_not_text_is_an_error_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.csv");
+        std::fs::write(&path, b"path,label\na.wav,caf\xe9\n").unwrap();
+        let error = read_rows(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("m.csv:2") && error.contains("UTF-8"),
+            "{error}"
+        );
+        let error = read_rows(&folder.path().join("gone.csv"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("gone.csv"), "{error}");
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_and_no_utterance_field_is_guessed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("manifest.jsonl");
+        let rows = vec![
+            Utterance {
+                path: "go/ann \"x\"_nohash_0.wav".into(),
+                label: "go".into(),
+                speaker: Some("ann".into()),
+                split: Split::Test,
+                start_s: Some(0.1),
+                end_s: None,
+                synthetic: true,
+                n_samples: 16_000,
+            },
+            Utterance {
+                path: "наш/файл.ogg".into(),
+                label: "_unknown_".into(),
+                speaker: None,
+                split: Split::Train,
+                start_s: None,
+                end_s: Some(1.0 / 3.0),
+                synthetic: false,
+                n_samples: 0,
+            },
+        ];
+        write_jsonl(&path, &rows).unwrap();
+        assert_eq!(read_jsonl(&path).unwrap(), rows);
+        std::fs::write(&path, "{\"path\":\"a\",\"label\":\"go\"}\n").unwrap();
+        assert!(
+            read_jsonl(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("manifest.jsonl:1")
+        );
+    }
+}

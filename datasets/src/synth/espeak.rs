@@ -1,0 +1,185 @@
+//! The program espeak-ng: is it there, what can it speak, and its speech as samples.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use super::{SAMPLE_RATE_HZ, SynthError, SynthUtterance};
+
+/// espeak-ng on this machine.
+#[derive(Clone, Debug)]
+pub struct Espeak {
+    program: PathBuf,
+    version: String,
+}
+
+/// What an espeak-ng can speak.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Installed {
+    /// Its version.
+    pub version: String,
+    /// Voices by their language names, such as `en-gb-scotland`.
+    pub accents: BTreeSet<String>,
+    /// Timbres that can be put on any voice, such as `f3`.
+    pub variants: BTreeSet<String>,
+}
+
+impl Espeak {
+    /// Finds the program `espeak-ng` on the path.
+    pub fn find() -> Result<Self, SynthError> {
+        Self::find_at(Path::new("espeak-ng"))
+    }
+
+    /// Takes the program at a path.
+    pub fn find_at(program: &Path) -> Result<Self, SynthError> {
+        let mut espeak = Self {
+            program: program.to_path_buf(),
+            version: String::new(),
+        };
+        let said = espeak.listing("--version")?;
+        // "eSpeak NG text-to-speech: 1.51  Data at: /usr/lib/..."
+        let version = said
+            .split_once("text-to-speech:")
+            .and_then(|(_, rest)| rest.split_whitespace().next());
+        match version {
+            Some(version) => espeak.version = version.to_owned(),
+            None => {
+                return Err(SynthError::Program {
+                    command: format!("{} --version", program.display()),
+                    found: said.trim().to_owned(),
+                    expected: "the version of eSpeak NG text-to-speech",
+                });
+            }
+        }
+        Ok(espeak)
+    }
+
+    /// Its version, such as `1.51`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Lists its voices and timbres.
+    pub fn installed(&self) -> Result<Installed, SynthError> {
+        // " 5  en-gb-scotland  --/M  English_(Scotland)  gmw/en-GB-scotland  (en 4)"
+        let voices = self.listing("--voices")?;
+        let accents = voices.lines().skip(1).filter_map(|line| {
+            let mut fields = line.split_whitespace().skip(1);
+            let (language, file) = (fields.next()?, fields.nth(2)?);
+            // MBROLA voices need another program and its data.
+            (!file.starts_with("mb/")).then(|| language.to_owned())
+        });
+        // " 5  variant  --/F  female3  !v/f3"; a name with a space cannot be told from what follows it.
+        let variants = self.listing("--voices=variant")?;
+        let variants = variants
+            .lines()
+            .filter_map(|line| {
+                line.split_once("!v/")?
+                    .1
+                    .split_whitespace()
+                    .next()
+                    .map(str::to_owned)
+            })
+            .collect();
+        Ok(Installed {
+            version: self.version.clone(),
+            accents: accents.collect(),
+            variants,
+        })
+    }
+
+    /// Speaks a word. Returns its samples at [`SAMPLE_RATE_HZ`].
+    pub fn speak(&self, utterance: &SynthUtterance) -> Result<Vec<i16>, SynthError> {
+        let mut command = Command::new(&self.program);
+        command
+            .args(["-v", &utterance.voice])
+            .args(["-p", &utterance.pitch.to_string()])
+            .args(["-s", &utterance.speed_wpm.to_string()])
+            .args(["-a", &utterance.amplitude.to_string()])
+            .args([
+                "-z",
+                "-b",
+                "1",
+                "--stdout",
+                "--",
+                &utterance.word.replace('_', " "),
+            ]);
+        let output = self.run(&mut command)?;
+        samples_of(&output.stdout).map_err(|found| SynthError::Program {
+            command: describe(&command),
+            found: found.to_owned(),
+            expected: "a WAV of 16-bit mono speech at 22,050 Hz",
+        })
+    }
+
+    fn listing(&self, flag: &str) -> Result<String, SynthError> {
+        let output = self.run(Command::new(&self.program).arg(flag))?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn run(&self, command: &mut Command) -> Result<Output, SynthError> {
+        let output =
+            command
+                .stdin(Stdio::null())
+                .output()
+                .map_err(|source| match source.kind() {
+                    io::ErrorKind::NotFound => SynthError::ProgramMissing {
+                        program: self.program.clone(),
+                    },
+                    _ => SynthError::Io {
+                        path: self.program.clone(),
+                        source,
+                    },
+                })?;
+        if output.status.success() {
+            return Ok(output);
+        }
+        Err(SynthError::Program {
+            command: describe(command),
+            found: format!(
+                "{}, {}",
+                output.status,
+                String::from_utf8_lossy(&output.stderr).trim()
+            ),
+            expected: "success",
+        })
+    }
+}
+
+fn describe(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The samples of a WAV that came through a pipe, so that the sizes in its header are not those of what follows.
+fn samples_of(wav: &[u8]) -> Result<Vec<i16>, &'static str> {
+    let (riff, mut rest) = wav.split_at_checked(12).ok_or("no output")?;
+    if &riff[..4] != b"RIFF" || &riff[8..] != b"WAVE" {
+        return Err("output that is no WAV");
+    }
+    let mut is_ours = false;
+    while let Some((header, body)) = rest.split_at_checked(8) {
+        let n_bytes = u32::from_le_bytes(header[4..].try_into().expect("four bytes")) as usize;
+        match &header[..4] {
+            b"fmt " => {
+                let format = body.get(..16).ok_or("a header that is cut off")?;
+                let rate = u32::from_le_bytes(format[4..8].try_into().expect("four bytes"));
+                is_ours = format[..4] == [1, 0, 1, 0]
+                    && rate == SAMPLE_RATE_HZ
+                    && format[14..16] == [16, 0];
+            }
+            b"data" if is_ours => {
+                let (pairs, _) = body.as_chunks::<2>();
+                return Ok(pairs.iter().map(|&pair| i16::from_le_bytes(pair)).collect());
+            }
+            b"data" => return Err("another sample format"),
+            _ => {}
+        }
+        rest = body.get(n_bytes..).unwrap_or_default();
+    }
+    Err("a WAV without samples")
+}

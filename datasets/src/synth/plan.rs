@@ -1,0 +1,273 @@
+//! Who says what, and how: a list that follows from the spec and the voices that are installed, before anything sounds.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::{Installed, SynthError, SynthSpec};
+use crate::seeded::{clip_rng, purpose_rng, rank};
+use crate::split::Split;
+
+/// Timbres of espeak-ng that sound like people, in an order that does not depend on the machine. Left out are robots,
+/// demons, whispers and the like.
+const HUMAN_VARIANTS: [&str; 69] = [
+    "f1",
+    "f2",
+    "f3",
+    "f4",
+    "f5",
+    "m1",
+    "m2",
+    "m3",
+    "m4",
+    "m5",
+    "m6",
+    "m7",
+    "m8",
+    "adam",
+    "Alex",
+    "Alicia",
+    "Andrea",
+    "Andy",
+    "anika",
+    "Annie",
+    "antonio",
+    "aunty",
+    "belinda",
+    "benjamin",
+    "boris",
+    "caleb",
+    "david",
+    "Denis",
+    "Diogo",
+    "ed",
+    "edward",
+    "edward2",
+    "Gene",
+    "Gene2",
+    "grandma",
+    "grandpa",
+    "gustave",
+    "Henrique",
+    "Hugo",
+    "iven",
+    "iven2",
+    "iven3",
+    "iven4",
+    "Jacky",
+    "john",
+    "kaukovalta",
+    "klatt",
+    "klatt2",
+    "klatt3",
+    "klatt4",
+    "Lee",
+    "linda",
+    "marcelo",
+    "Marco",
+    "Mario",
+    "max",
+    "Michael",
+    "michel",
+    "miguel",
+    "Mike",
+    "norbert",
+    "pablo",
+    "paul",
+    "pedro",
+    "quincy",
+    "rob",
+    "robert",
+    "shelby",
+    "zac",
+];
+
+/// Somebody who does not exist.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Speaker {
+    /// Eight hexadecimal digits, a hash of what follows and of the seed.
+    pub id: String,
+    /// Which side all of their clips are on.
+    pub split: Split,
+    /// The espeak-ng voice: accent and timbre, such as `en-us+f3`.
+    pub voice: String,
+    /// Their usual pitch, 0 to 99.
+    pub pitch: u8,
+    /// Their usual rate, in words a minute.
+    pub speed_wpm: u16,
+}
+
+/// A word that somebody says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SynthUtterance {
+    /// What is said; the name of its folder.
+    pub word: String,
+    /// Who says it.
+    pub speaker: String,
+    /// Which side it is on.
+    pub split: Split,
+    /// The espeak-ng voice.
+    pub voice: String,
+    /// 0 to 99.
+    pub pitch: u8,
+    /// Words a minute.
+    pub speed_wpm: u16,
+    /// Loudness, 0 to 200.
+    pub amplitude: u8,
+    /// Which of the speaker's takes of the word, from 0.
+    pub take: usize,
+    /// How far the word is off the middle of the clip, in milliseconds; positive is later.
+    pub offset_ms: i32,
+    /// The level of the hiss behind it, in dB below full scale.
+    pub hiss_dbfs: f32,
+    /// Draws the hiss.
+    pub hiss_seed: u64,
+}
+
+impl SynthUtterance {
+    /// Where it lies in the corpus: `<word>/<speaker>_nohash_<take>.wav`.
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from(&self.word).join(format!("{}_nohash_{}.wav", self.speaker, self.take))
+    }
+}
+
+/// The speakers of a corpus: distinct, and of timbres that no two splits share.
+pub fn speakers(spec: &SynthSpec, installed: &Installed) -> Result<Vec<Speaker>, SynthError> {
+    spec.validate()?;
+    let missing: Vec<&str> = spec
+        .accents
+        .iter()
+        .filter(|a| !installed.accents.contains(*a))
+        .map(String::as_str)
+        .collect();
+    let lacking = |missing: String, found: Vec<&str>| SynthError::VoiceMissing {
+        version: installed.version.clone(),
+        missing,
+        found: found.join(" "),
+    };
+    if !missing.is_empty() {
+        return Err(lacking(
+            missing.join(" "),
+            installed.accents.iter().map(String::as_str).collect(),
+        ));
+    }
+    // espeak-ng speaks with the plain voice when a timbre is not there, and does not say so.
+    let mut variants: Vec<&str> = HUMAN_VARIANTS
+        .into_iter()
+        .filter(|&v| installed.variants.contains(v))
+        .collect();
+    if variants.len() < 10 {
+        return Err(lacking("of ten different timbres".into(), variants));
+    }
+    let mut rng = purpose_rng(spec.seed, "speakers");
+    variants.shuffle(&mut rng);
+    let held_out = |n: usize| ((n as f64 * 0.15).round() as usize).max(1);
+    let (n_held_out, v_held_out) = (held_out(spec.n_speakers), held_out(variants.len()));
+    let (validation, rest) = variants.split_at(v_held_out);
+    let (test, train) = rest.split_at(v_held_out);
+    let sides = [
+        (Split::Train, spec.n_speakers - 2 * n_held_out, train),
+        (Split::Validation, n_held_out, validation),
+        (Split::Test, n_held_out, test),
+    ];
+    let mut speakers = Vec::with_capacity(spec.n_speakers);
+    let mut ids = BTreeSet::new();
+    for (split, n_speakers, variants) in sides {
+        let mut accents = spec.accents.clone();
+        accents.shuffle(&mut rng);
+        for at in 0.. {
+            if speakers
+                .iter()
+                .filter(|s: &&Speaker| s.split == split)
+                .count()
+                == n_speakers
+            {
+                break;
+            }
+            // Timbres and accents in turn, so that each is heard before any comes again.
+            let voice = format!(
+                "{}+{}",
+                accents[at % accents.len()],
+                variants[at % variants.len()]
+            );
+            let (pitch, speed_wpm) = (rng.random_range(25..=75), rng.random_range(130..=200));
+            let id = format!(
+                "{:08x}",
+                rank(spec.seed, &format!("{voice} {pitch} {speed_wpm}")) as u32
+            );
+            if ids.insert(id.clone()) {
+                speakers.push(Speaker {
+                    id,
+                    split,
+                    voice,
+                    pitch,
+                    speed_wpm,
+                });
+            }
+        }
+    }
+    Ok(speakers)
+}
+
+/// Every utterance of a corpus, sorted by path.
+pub fn plan(spec: &SynthSpec, installed: &Installed) -> Result<Vec<SynthUtterance>, SynthError> {
+    let speakers = speakers(spec, installed)?;
+    let keywords = spec.words.iter().map(|word| (word, spec.n_takes));
+    let words: Vec<_> = keywords
+        .chain(
+            spec.unknown_words
+                .iter()
+                .map(|word| (word, spec.n_unknown_takes)),
+        )
+        .collect();
+    let mut utterances = Vec::new();
+    for speaker in &speakers {
+        for &(word, n_takes) in &words {
+            let mut rng = clip_rng(
+                spec.seed,
+                0,
+                rank(spec.seed, &format!("{} {word}", speaker.id)),
+            );
+            let mut spoken = BTreeSet::new();
+            for take in 0..n_takes {
+                let utterance = utterance(speaker, word, take, &mut spoken, &mut rng);
+                utterances.push(utterance);
+            }
+        }
+    }
+    utterances.sort_by_key(SynthUtterance::path);
+    Ok(utterances)
+}
+
+/// One take, different in pitch or rate from those before.
+fn utterance(
+    speaker: &Speaker,
+    word: &str,
+    take: usize,
+    spoken: &mut BTreeSet<(u8, u16)>,
+    rng: &mut ChaCha8Rng,
+) -> SynthUtterance {
+    let (pitch, speed_wpm) = loop {
+        let pitch = speaker.pitch + rng.random_range(0..=12) - 6;
+        let speed_wpm = speaker.speed_wpm + rng.random_range(0..=40) - 20;
+        if spoken.insert((pitch, speed_wpm)) {
+            break (pitch, speed_wpm);
+        }
+    };
+    SynthUtterance {
+        word: word.to_owned(),
+        speaker: speaker.id.clone(),
+        split: speaker.split,
+        voice: speaker.voice.clone(),
+        pitch,
+        speed_wpm,
+        amplitude: rng.random_range(30..=110),
+        take,
+        offset_ms: rng.random_range(-100..=100),
+        hiss_dbfs: rng.random_range(-75.0..=-45.0),
+        hiss_seed: rng.random(),
+    }
+}

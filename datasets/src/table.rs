@@ -1,0 +1,119 @@
+//! A table in a text file: a header line, then rows, separated by tabs or commas, whichever the header has.
+//!
+//! Knows columns and line numbers; does not know what a column means.
+
+use std::path::{Path, PathBuf};
+
+use crate::manifest::ManifestError;
+
+/// A whole table in memory: lists of files are small beside the audio they name.
+pub(crate) struct Table {
+    pub(crate) path: PathBuf,
+    columns: Vec<String>,
+    pub(crate) rows: Vec<Row>,
+}
+
+pub(crate) struct Row {
+    /// Counted from 1, as editors do.
+    pub(crate) line: u64,
+    fields: csv::StringRecord,
+}
+
+impl Row {
+    /// The field, without surrounding space; `None` where there is no such column or it is empty.
+    pub(crate) fn get(&self, column: Option<usize>) -> Option<&str> {
+        self.fields
+            .get(column?)
+            .map(str::trim)
+            .filter(|field| !field.is_empty())
+    }
+}
+
+impl Table {
+    pub(crate) fn read(path: &Path) -> Result<Self, ManifestError> {
+        let text = read_text(path)?;
+        let header = text.lines().next().unwrap_or_default();
+        let delimiter = if header.contains('\t') { b'\t' } else { b',' };
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .quoting(delimiter == b',') // a quote in a tab-separated file is a letter
+            .from_reader(text.as_bytes());
+        let fault = |error: csv::Error| {
+            let line = error.position().map_or(0, csv::Position::line);
+            let (found, expected) = match error.kind() {
+                csv::ErrorKind::UnequalLengths {
+                    expected_len, len, ..
+                } => (
+                    format!("{len} fields"),
+                    format!("{expected_len} fields, as in the header"),
+                ),
+                _ => (error.to_string(), "a row of the table".to_owned()),
+            };
+            ManifestError::Row {
+                path: path.to_path_buf(),
+                line,
+                found,
+                expected,
+            }
+        };
+        let columns = reader
+            .headers()
+            .map_err(fault)?
+            .iter()
+            .map(|name| name.trim().to_ascii_lowercase())
+            .collect();
+        let mut rows = Vec::new();
+        for record in reader.records() {
+            let fields = record.map_err(fault)?;
+            rows.push(Row {
+                line: fields.position().map_or(0, csv::Position::line),
+                fields,
+            });
+        }
+        Ok(Self {
+            path: path.to_path_buf(),
+            columns,
+            rows,
+        })
+    }
+
+    /// Where the first of these columns is that the table has.
+    pub(crate) fn column(&self, names: &[&str]) -> Option<usize> {
+        names
+            .iter()
+            .find_map(|name| self.columns.iter().position(|column| column == name))
+    }
+
+    /// Like [`Table::column`], for a column that must be there.
+    pub(crate) fn required(&self, name: &'static str) -> Result<usize, ManifestError> {
+        self.column(&[name]).ok_or_else(|| ManifestError::Columns {
+            path: self.path.clone(),
+            found: self.columns.join(", "),
+            expected: name,
+        })
+    }
+}
+
+/// The text of a file, without a byte order mark.
+pub(crate) fn read_text(path: &Path) -> Result<String, ManifestError> {
+    let bytes = std::fs::read(path).map_err(|source| ManifestError::Io {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|&&b| b == b'\n')
+            .count() as u64;
+        ManifestError::Row {
+            path: path.to_path_buf(),
+            line,
+            found: "bytes that are not UTF-8".to_owned(),
+            expected: "UTF-8 text".to_owned(),
+        }
+    })?;
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    })
+}

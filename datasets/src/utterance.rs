@@ -1,0 +1,50 @@
+//! One row of a corpus: a clip, or a part of a file, with what is known of it. Holds no audio.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::split::Split;
+
+/// A row of `manifest.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Utterance {
+    /// The audio file, relative to the corpus root (or absolute).
+    pub path: PathBuf,
+    /// The class: a keyword, `_unknown_` or `_silence_`.
+    pub label: String,
+    /// Who speaks; `None` where the source does not say.
+    pub speaker: Option<String>,
+    /// Which side of the experiment the clip is on.
+    pub split: Split,
+    /// Where the clip starts in its file, in seconds; `None` is the start of the file.
+    pub start_s: Option<f64>,
+    /// Where the clip ends in its file, in seconds; `None` is the end of the file.
+    pub end_s: Option<f64>,
+    /// Made by a program, not recorded from a person.
+    pub synthetic: bool,
+    /// Samples after decoding, at the recipe's rate; 0 before.
+    pub n_samples: usize,
+}
+
+impl Utterance {
+    /// The order of every list of rows: by path (as text with `/`), then by start.
+    pub(crate) fn order(&self, other: &Self) -> std::cmp::Ordering {
+        let start = |row: &Self| row.start_s.unwrap_or(0.0);
+        slashed(&self.path)
+            .cmp(&slashed(&other.path))
+            .then(start(self).total_cmp(&start(other)))
+            .then_with(|| self.label.cmp(&other.label))
+    }
+}
+
+/// A relative path as text, with `/` on every system.
+pub(crate) fn slashed(path: &std::path::Path) -> String {
+    let text = path.to_string_lossy();
+    if std::path::MAIN_SEPARATOR == '/' {
+        text.into_owned()
+    } else {
+        text.replace(std::path::MAIN_SEPARATOR, "/")
+    }
+}
