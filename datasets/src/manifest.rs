@@ -117,7 +117,8 @@ pub fn read_csv(path: &Path) -> Result<Vec<ManifestRow>, ManifestError> {
             None => folder_name(&file),
         };
         let parsed = ManifestRow {
-            label: label.ok_or_else(|| fault("no label".into(), "a label, or a folder named so"))?,
+            label: label
+                .ok_or_else(|| fault("no label".into(), "a label, or a folder named so"))?,
             path: file,
             speaker: known_speaker(row.get(speaker)),
             split: parse_split(row.get(split))

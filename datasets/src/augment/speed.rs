@@ -17,9 +17,14 @@ pub fn change_speed(clip: &[f32], factor: f32, out: &mut Vec<f32>) {
     out.reserve(clip.len());
     for i in 0..clip.len() {
         let at = centre + (i as f64 - centre) * f64::from(factor);
-        let whole = at.floor();
-        let t = (at - whole) as f32;
-        let [a, b, c, d] = [-1, 0, 1, 2].map(|step| sample(whole as i64 + step));
+        // Towards minus infinity, without a call into the mathematics library for each sample.
+        let whole = at as i64 - i64::from(at < 0.0);
+        let t = (at - whole as f64) as f32;
+        let inside = usize::try_from(whole - 1).ok();
+        let [a, b, c, d] = match inside.and_then(|first| clip.get(first..first + 4)) {
+            Some(four) => [four[0], four[1], four[2], four[3]],
+            None => [-1, 0, 1, 2].map(|step| sample(whole + step)),
+        };
         let cubic = 3.0 * (b - c) + d - a;
         let square = 2.0 * a - 5.0 * b + 4.0 * c - d;
         out.push(b + 0.5 * t * (c - a + t * (square + t * cubic)));

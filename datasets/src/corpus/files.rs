@@ -44,7 +44,11 @@ pub fn labelled_files(root: &Path) -> Result<Vec<(PathBuf, String)>, CorpusError
     let mut found = Vec::new();
     for word in class_folders(root)? {
         let files = audio_files(&root.join(&word))?;
-        found.extend(files.into_iter().map(|file| (Path::new(&word).join(file), word.clone())));
+        found.extend(
+            files
+                .into_iter()
+                .map(|file| (Path::new(&word).join(file), word.clone())),
+        );
     }
     Ok(found)
 }

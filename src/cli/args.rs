@@ -1,0 +1,182 @@
+//! What may be said to `auricle`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::device::DeviceChoice;
+use super::infer::InferArgs;
+
+/// Search, train and run small speech networks
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "auricle",
+    version,
+    after_help = "\
+Start here:
+  auricle demo                                              the whole way on synthetic speech, some minutes
+  auricle run recipes/commands-12/recipe.toml --data DIR    the same on recorded words"
+)]
+pub struct Auricle {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// The whole way on a synthetic corpus: speak, ingest, search, ensemble, judge, pack, listen
+    Demo(DemoArgs),
+    /// The whole way on a corpus: ingest, search, ensemble, judge on the test split, pack
+    Run(RunArgs),
+    /// Decode, check and label a corpus, and compute its features; a second time does nothing
+    Ingest(IngestArgs),
+    /// Only search, and list the best trials; goes on where it was stopped
+    Search(RunArgs),
+    /// Judge a bundle on any labelled folder or list
+    Evaluate(EvaluateArgs),
+    /// Copy the bundle of a finished run to a file
+    Export(ExportArgs),
+    /// Say what a bundle, a recipe or a run's folder holds
+    Describe(DescribeArgs),
+    /// List what can compute and what can listen
+    Devices,
+    /// Hear keywords in files, on standard input or from a microphone (the same as kws-infer)
+    Infer(InferArgs),
+}
+
+/// Where results go and what computes.
+#[derive(Clone, Debug, Args)]
+pub struct Where {
+    /// Folder of all runs
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub runs: PathBuf,
+    /// auto, cpu, wgpu[:N] or cuda[:N]; auto takes a real GPU if there is one
+    #[arg(long, default_value_t = DeviceChoice::Auto)]
+    pub device: DeviceChoice,
+    /// Trainings at a time; one repeats bit for bit [default: the recipe's; 1 on a GPU]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Example:
+  auricle demo --runs runs")]
+pub struct DemoArgs {
+    #[command(flatten)]
+    pub place: Where,
+    /// Print the recipe that the demo runs, and stop
+    #[arg(long)]
+    pub show_recipe: bool,
+}
+
+/// What of a recipe may be said on the command line instead.
+#[derive(Clone, Debug, Args)]
+pub struct RecipeArgs {
+    /// The recipe
+    #[arg(value_name = "RECIPE")]
+    pub recipe: PathBuf,
+    /// The corpus: a folder for each word, or what the recipe says
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Folder of background noise to train with, in place of the recipe's; may be said more than once
+    #[arg(long, value_name = "DIR")]
+    pub noise: Vec<PathBuf>,
+    /// In place of the recipe's
+    #[arg(long)]
+    pub seed: Option<u64>,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  auricle run recipes/commands-12/recipe.toml --data speech_commands --noise noise
+  auricle run recipes/commands-12/recipe.toml --data speech_commands --minutes 5 --workers 1")]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    #[command(flatten)]
+    pub place: Where,
+    /// Minutes of search, in place of the recipe's
+    #[arg(long)]
+    pub minutes: Option<f64>,
+    /// Trials of the search, in place of the recipe's
+    #[arg(long, value_name = "N")]
+    pub trials: Option<u64>,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Example:
+  auricle ingest recipes/commands-12/recipe.toml --data speech_commands")]
+pub struct IngestArgs {
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    /// Folder of all runs
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub runs: PathBuf,
+    /// Files at a time [default: the number of cores]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+    /// One line for each clip, with all probabilities
+    Csv,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  auricle evaluate ensemble.auricle --data my_recordings
+  auricle evaluate ensemble.auricle --data kws_en --list splits.tsv --split dev --format json
+  auricle evaluate ensemble.auricle --data corpus --list corpus/clips.csv --format csv > scores.csv")]
+pub struct EvaluateArgs {
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// A folder for each label, or the folder that the paths of --list start from
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// CSV, TSV or JSONL with `path` and `label` (or the path's folder), perhaps `speaker`, `split`, `start`, `end`
+    #[arg(long, value_name = "FILE")]
+    pub list: Option<PathBuf>,
+    /// Only rows of the list with this in their `split`
+    #[arg(long, value_name = "NAME", requires = "list")]
+    pub split: Option<String>,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Clips at a time [default: the number of cores]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Example:
+  auricle export runs/0123456789abcdef --to commands.auricle --single")]
+pub struct ExportArgs {
+    /// Folder of a finished run
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// Where to
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+    /// The single network and not the ensemble
+    #[arg(long)]
+    pub single: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  auricle describe commands.auricle
+  auricle describe recipes/commands-12/recipe.toml
+  auricle describe runs/0123456789abcdef")]
+pub struct DescribeArgs {
+    /// A bundle, a recipe or the folder of a run
+    #[arg(value_name = "WHAT")]
+    pub what: PathBuf,
+}

@@ -1,0 +1,54 @@
+//! One file and one function a command.
+
+mod demo;
+mod describe;
+mod devices;
+mod evaluate;
+mod export;
+mod ingest;
+mod run;
+
+use std::io::Write;
+
+use super::args::{Auricle, Command};
+
+/// Runs a command line; the exit status.
+pub fn auricle(args: &Auricle) -> u8 {
+    let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
+    let result = match &args.command {
+        Command::Demo(args) => demo::demo(args, &mut out),
+        Command::Run(args) => run::run(args, &mut out),
+        Command::Search(args) => run::search(args, &mut out),
+        Command::Ingest(args) => ingest::ingest(args, &mut out),
+        Command::Evaluate(args) => evaluate::evaluate(args, &mut out, &mut err),
+        Command::Export(args) => export::export(args, &mut out),
+        Command::Describe(args) => describe::describe(args, &mut out),
+        Command::Devices => devices::devices(&mut out),
+        Command::Infer(args) => {
+            let mut input = std::io::stdin().lock();
+            let result = super::infer::infer(args, &mut input, &mut out, &mut err);
+            let status = super::infer::exit_status(&result);
+            if let Err(error) = result {
+                let _ = writeln!(err, "error: {}", super::infer::message(&error));
+            }
+            return status;
+        }
+    };
+    match result {
+        Ok(()) => 0,
+        // Whoever read our output went away: a quiet end.
+        Err(error) if is_broken_pipe(&error) => 0,
+        Err(error) => {
+            let _ = writeln!(err, "error: {}", super::infer::message(&error));
+            1
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

@@ -1,0 +1,176 @@
+//! `auricle run` and `auricle search`.
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::cli::args::{RecipeArgs, RunArgs, Where};
+use crate::cli::device::ChosenDevice;
+use crate::cli::progress::{Progress, listen_for_stop};
+use crate::evaluate::text;
+use crate::recipe::Recipe;
+use crate::run::{Finished, Plan, Run};
+use crate::search::study::ranking;
+
+/// Trials that `search` lists.
+const N_LISTED: usize = 10;
+
+/// The recipe with what the command line says instead.
+pub(super) fn recipe(args: &RecipeArgs) -> anyhow::Result<Recipe> {
+    let mut recipe = Recipe::read(&args.recipe)?;
+    if !args.noise.is_empty() {
+        let absolute = args.noise.iter().map(std::path::absolute);
+        recipe.data.background.folders = absolute.collect::<Result<_, _>>()?;
+    }
+    if let Some(seed) = args.seed {
+        recipe.seed = seed;
+    }
+    Ok(recipe)
+}
+
+/// The device and how many trainings it takes at a time.
+pub(super) fn device(place: &Where, recipe: &Recipe) -> anyhow::Result<(ChosenDevice, usize)> {
+    let chosen = place.device.open()?;
+    let usual = if chosen.kind == "cpu" {
+        recipe.n_workers
+    } else {
+        1
+    };
+    Ok((chosen, place.workers.unwrap_or(usual).max(1)))
+}
+
+pub(super) fn today() -> String {
+    // Days since 1970-01-01 to a civil date: Howard Hinnant's algorithm, proleptic Gregorian.
+    let seconds = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_secs());
+    let z = (seconds / 86_400) as i64 + 719_468;
+    let era = z.div_euclid(146_097);
+    let day_of_era = z.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year}-{month:02}-{day:02}")
+}
+
+/// Runs a recipe over a corpus to its end.
+pub(super) fn whole(
+    recipe: &Recipe,
+    source: &Path,
+    place: &Where,
+    progress: &Progress,
+    out: &mut dyn Write,
+) -> anyhow::Result<Finished> {
+    let (chosen, n_workers) = device(place, recipe)?;
+    let today = today();
+    let plan = Plan {
+        recipe,
+        source,
+        runs: &place.runs,
+        device: &chosen.device,
+        device_kind: chosen.kind,
+        device_name: &chosen.name,
+        n_workers,
+        today: &today,
+    };
+    let run = Run::open(plan, progress)?;
+    super::ingest::summary(&run.ingested, out)?;
+    writeln!(out, "run {} on {}", run.fingerprint, chosen.name)?;
+    let finished = run.finish(progress)?;
+    if finished.already_done {
+        writeln!(out, "all of it was done already; nothing was run again")?;
+    }
+    writeln!(out, "\n{}", text::summary(&finished.report))?;
+    for name in [
+        "report.html",
+        "report.json",
+        "single.auricle",
+        "ensemble.auricle",
+    ] {
+        writeln!(out, "  {}", finished.folder.join(name).display())?;
+    }
+    Ok(finished)
+}
+
+pub fn run(args: &RunArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let recipe = with_budget(args)?;
+    listen_for_stop();
+    whole(
+        &recipe,
+        &args.recipe.data,
+        &args.place,
+        &Progress::new(),
+        out,
+    )?;
+    Ok(())
+}
+
+pub fn search(args: &RunArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let recipe = with_budget(args)?;
+    listen_for_stop();
+    let (chosen, n_workers) = device(&args.place, &recipe)?;
+    let progress = Progress::new();
+    let plan = Plan {
+        recipe: &recipe,
+        source: &args.recipe.data,
+        runs: &args.place.runs,
+        device: &chosen.device,
+        device_kind: chosen.kind,
+        device_name: &chosen.name,
+        n_workers,
+        today: &today(),
+    };
+    let run = Run::open(plan, &progress)?;
+    super::ingest::summary(&run.ingested, out)?;
+    let trials = run.search(&progress)?;
+    writeln!(
+        out,
+        "run {}: {} trials on {}",
+        run.fingerprint,
+        trials.len(),
+        chosen.name
+    )?;
+    writeln!(out, "trial  accuracy    loss  parameters  MACs/s  genome")?;
+    for trial in ranking(&trials).into_iter().take(N_LISTED) {
+        let Some(scores) = trial.scores() else {
+            continue;
+        };
+        writeln!(
+            out,
+            "{:>5}  {:6.2} %  {:.4}  {:>10}  {:>5.2}M  {}",
+            trial.number,
+            100.0 * scores.validation_accuracy,
+            scores.validation_loss,
+            trial.cost.n_params,
+            trial.cost.macs_per_second as f64 / 1e6,
+            trial.genome
+        )?;
+    }
+    Ok(())
+}
+
+fn with_budget(args: &RunArgs) -> anyhow::Result<Recipe> {
+    let mut recipe = recipe(&args.recipe)?;
+    if args.minutes.is_some() || args.trials.is_some() {
+        recipe.search.budget.minutes = args.minutes;
+        recipe.search.budget.n_trials = args.trials;
+    }
+    Ok(recipe)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_date_has_the_form_of_one() {
+        let today = super::today();
+        let parts: Vec<i64> = today.split('-').map(|part| part.parse().unwrap()).collect();
+        assert!(parts[0] >= 2024 && (1..=12).contains(&parts[1]) && (1..=31).contains(&parts[2]));
+    }
+}

@@ -1,0 +1,438 @@
+//! `kws-infer` and `auricle infer`: hear keywords in files, raw PCM on standard input, or a microphone.
+//!
+//! One line of output for each detection, written as soon as it is decided. Input is taken a chunk at a
+//! time: memory does not grow with its length. How to listen is the `stream` room's business, not ours.
+
+mod args;
+mod lines;
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use auricle_features::fit_clip;
+
+use crate::audio::{AudioError, AudioReader, RawFormat, RawReader, SampleFormat};
+use crate::bundle::Bundle;
+use crate::stream::{Answer, ClipClassifier, Detection, Session};
+use lines::{Lines, OutputClosed};
+
+pub use args::{InferArgs, KwsInfer, PcmFormat};
+
+/// Longest standard input that `--classify` keeps to find its middle.
+const MAX_CLASSIFIED_STDIN_S: usize = 600;
+
+/// Why not all went well, as far as the exit status tells it.
+#[derive(Debug, thiserror::Error)]
+pub enum InferError {
+    /// Those inputs were reported one by one.
+    #[error("{n_failed} of {n_inputs} inputs failed")]
+    SomeFailed { n_failed: usize, n_inputs: usize },
+    #[error("{0}")]
+    Usage(String),
+}
+
+/// Runs the command. Whoever reads `out` may go away: that is a quiet end.
+///
+/// # Errors
+///
+/// [`InferError`]; anything that keeps the command from starting, such as a bundle that does not open.
+pub fn infer(
+    args: &InferArgs,
+    input: &mut dyn Read,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let mut lines = Lines::new(out, args.pretty);
+    match run(args, input, &mut lines, err) {
+        Err(error) if error.is::<OutputClosed>() => Ok(()),
+        other => other,
+    }
+}
+
+/// An error with its causes, each said once: most of ours name their cause themselves.
+pub fn message(error: &anyhow::Error) -> String {
+    let mut message = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    message
+}
+
+/// The exit status of [`infer`]: 0, 1, or 2 for wrong usage.
+pub fn exit_status(result: &anyhow::Result<()>) -> u8 {
+    match result {
+        Ok(()) => 0,
+        Err(error) => match error.downcast_ref::<InferError>() {
+            Some(InferError::Usage(_)) => 2,
+            Some(InferError::SomeFailed { .. }) | None => 1,
+        },
+    }
+}
+
+fn run(
+    args: &InferArgs,
+    input: &mut dyn Read,
+    lines: &mut Lines,
+    err: &mut dyn Write,
+) -> anyhow::Result<()> {
+    if args.list_devices {
+        return list_devices(lines);
+    }
+    let raw_format = raw_format(args)?;
+    let Some(path) = &args.bundle else {
+        bail!(InferError::Usage(
+            "no bundle, expected one before the files".into()
+        ));
+    };
+    let bundle = with_overrides(Bundle::load(path)?, args)?;
+    if args.mic {
+        return listen_to_microphone(args, &bundle, lines, err);
+    }
+    let mut ears = Ears::new(&bundle, args)?;
+    let mut n_failed = 0;
+    for file in &args.files {
+        let heard = if file == Path::new("-") {
+            ears.hear_stdin(input, raw_format, lines)
+        } else {
+            ears.hear_file(file, lines)
+        };
+        match heard {
+            Err(error) if error.is::<OutputClosed>() => return Err(error),
+            Err(error) => {
+                n_failed += 1;
+                writeln!(err, "error: {}", message(&error)).context("standard error")?;
+            }
+            Ok(()) => {}
+        }
+    }
+    if n_failed > 0 {
+        let n_inputs = args.files.len();
+        bail!(InferError::SomeFailed { n_failed, n_inputs });
+    }
+    Ok(())
+}
+
+fn raw_format(args: &InferArgs) -> anyhow::Result<RawFormat> {
+    let n_stdin = args
+        .files
+        .iter()
+        .filter(|file| *file == Path::new("-"))
+        .count();
+    let describes_stdin = [
+        ("--rate", args.rate.is_some()),
+        ("--channels", args.channels.is_some()),
+        ("--format", args.format.is_some()),
+    ];
+    if let (0, Some((flag, _))) = (n_stdin, describes_stdin.iter().find(|(_, given)| *given)) {
+        let message = format!("{flag} describes standard input, expected `-` among the files");
+        bail!(InferError::Usage(message));
+    }
+    if n_stdin > 1 {
+        let message = format!("found `-` {n_stdin} times, expected standard input once");
+        bail!(InferError::Usage(message));
+    }
+    let sample_format = match args.format.unwrap_or(PcmFormat::S16le) {
+        PcmFormat::U8 => SampleFormat::U8,
+        PcmFormat::S16le => SampleFormat::S16Le,
+        PcmFormat::S24le => SampleFormat::S24Le,
+        PcmFormat::S32le => SampleFormat::S32Le,
+        PcmFormat::F32le => SampleFormat::F32Le,
+    };
+    Ok(RawFormat {
+        sample_rate_hz: args.rate.unwrap_or(16_000),
+        n_channels: args.channels.unwrap_or(1),
+        sample_format,
+    })
+}
+
+fn with_overrides(mut bundle: Bundle, args: &InferArgs) -> anyhow::Result<Bundle> {
+    let detector = &mut bundle.detector;
+    if let Some(threshold) = args.threshold {
+        detector.threshold = threshold;
+        detector.thresholds.clear();
+    }
+    if let Some(refractory_ms) = args.refractory_ms {
+        detector.refractory_ms = refractory_ms;
+    }
+    if let Some(smoothing_ms) = args.smoothing_ms {
+        detector.smoothing_ms = smoothing_ms;
+    }
+    if let Err(error) = detector.validate(&bundle.labels) {
+        bail!(InferError::Usage(error.to_string()));
+    }
+    Ok(bundle)
+}
+
+/// What hears one input after the other.
+enum Ears {
+    Session {
+        session: Box<Session>,
+        listener: Listener,
+    },
+    Clips {
+        classifier: Box<ClipClassifier>,
+        clip: ClipShape,
+    },
+}
+
+/// What is made of a session's answers.
+#[derive(Clone, Copy)]
+struct Listener {
+    sample_rate_hz: u32,
+    traces: bool,
+}
+
+struct ClipShape {
+    sample_rate_hz: u32,
+    clip_samples: usize,
+    labels: Vec<String>,
+}
+
+impl Ears {
+    fn new(bundle: &Bundle, args: &InferArgs) -> anyhow::Result<Self> {
+        let sample_rate_hz = bundle.frontend.sample_rate_hz;
+        if args.classify {
+            return Ok(Self::Clips {
+                classifier: Box::new(ClipClassifier::new(bundle)?),
+                clip: ClipShape {
+                    sample_rate_hz,
+                    clip_samples: bundle.clip_samples(),
+                    labels: bundle.labels.clone(),
+                },
+            });
+        }
+        Ok(Self::Session {
+            session: Box::new(Session::new(bundle)?),
+            listener: Listener {
+                sample_rate_hz,
+                traces: args.trace,
+            },
+        })
+    }
+
+    fn hear_file(&mut self, path: &Path, lines: &mut Lines) -> anyhow::Result<()> {
+        let name = path.display().to_string();
+        match self {
+            Self::Session { session, listener } => {
+                let mut reader = AudioReader::open(path, listener.sample_rate_hz)?;
+                listener.hear(session, &name, lines, |samples| reader.read(samples))?;
+                fault(reader.fault())
+            }
+            Self::Clips { classifier, clip } => {
+                let samples = clip.middle_of_file(path)?;
+                lines.answer(&name, &clip.labels, classifier.classify(&samples))
+            }
+        }
+    }
+
+    fn hear_stdin(
+        &mut self,
+        input: &mut dyn Read,
+        format: RawFormat,
+        lines: &mut Lines,
+    ) -> anyhow::Result<()> {
+        let rate_hz = match self {
+            Self::Session { listener, .. } => listener.sample_rate_hz,
+            Self::Clips { clip, .. } => clip.sample_rate_hz,
+        };
+        let mut reader = RawReader::new(input, format, rate_hz)?;
+        match self {
+            Self::Session { session, listener } => {
+                listener.hear(session, "-", lines, |samples| reader.read(samples))?;
+            }
+            Self::Clips { classifier, clip } => {
+                let mut samples = Vec::new();
+                while reader.read(&mut samples)? {
+                    if samples.len() > MAX_CLASSIFIED_STDIN_S * rate_hz as usize {
+                        bail!(
+                            "-: found more than {MAX_CLASSIFIED_STDIN_S} s, expected a clip to classify"
+                        );
+                    }
+                }
+                clip.refuse_nothing("-", samples.len())?;
+                lines.answer("-", &clip.labels, classifier.classify(&samples))?;
+            }
+        }
+        fault(reader.fault())
+    }
+}
+
+impl Listener {
+    /// One whole stream. What can be heard before an error is heard.
+    fn hear(
+        &self,
+        session: &mut Session,
+        name: &str,
+        lines: &mut Lines,
+        mut read: impl FnMut(&mut Vec<f32>) -> Result<bool, AudioError>,
+    ) -> anyhow::Result<()> {
+        session.reset();
+        let mut samples = Vec::new();
+        let ended = loop {
+            samples.clear();
+            let more = read(&mut samples);
+            self.hear_chunk(session, name, lines, Some(&samples))?;
+            match more {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        self.hear_chunk(session, name, lines, None)?;
+        Ok(ended?)
+    }
+
+    /// Some samples, or the end of the stream; lines are written before this returns.
+    fn hear_chunk(
+        &self,
+        session: &mut Session,
+        name: &str,
+        lines: &mut Lines,
+        samples: Option<&[f32]>,
+    ) -> anyhow::Result<()> {
+        let written = RefCell::new((lines, Ok(())));
+        // The first line that cannot be written is the error; later ones are not tried.
+        let write = |line: &dyn Fn(&mut Lines) -> anyhow::Result<()>| {
+            let (lines, written) = &mut *written.borrow_mut();
+            if written.is_ok() {
+                *written = line(lines);
+            }
+        };
+        let on = |detection: Detection| {
+            write(&|lines| lines.detection(name, &detection, self.sample_rate_hz));
+        };
+        let labels = self.traces.then(|| session.labels().to_vec());
+        let on_answer = |answer: &Answer| {
+            if let Some(labels) = &labels {
+                write(&|lines| lines.trace(name, labels, answer, self.sample_rate_hz));
+            }
+        };
+        match samples {
+            Some(samples) => session.push_traced(samples, on, on_answer),
+            None => session.finish_traced(on, on_answer),
+        }
+        written.into_inner().1
+    }
+}
+
+impl ClipShape {
+    /// As much of the file's middle as the networks hear, or all of it, in memory of a clip: a long file is
+    /// read twice.
+    fn middle_of_file(&self, path: &Path) -> anyhow::Result<Vec<f32>> {
+        let (mut start, mut chunk, mut n_samples) = (Vec::new(), Vec::new(), 0);
+        let mut reader = AudioReader::open(path, self.sample_rate_hz)?;
+        loop {
+            chunk.clear();
+            let more = reader.read(&mut chunk)?;
+            n_samples += chunk.len();
+            let n_wanted = self.clip_samples - start.len();
+            start.extend_from_slice(&chunk[..n_wanted.min(chunk.len())]);
+            if !more {
+                break;
+            }
+        }
+        fault(reader.fault())?;
+        self.refuse_nothing(&path.display().to_string(), n_samples)?;
+        if n_samples <= self.clip_samples {
+            return Ok(start);
+        }
+        let from = (n_samples - self.clip_samples) / 2; // as `fit_clip` does
+        let (mut middle, mut n_before) = (Vec::with_capacity(self.clip_samples), 0);
+        let mut reader = AudioReader::open(path, self.sample_rate_hz)?;
+        while middle.len() < self.clip_samples {
+            chunk.clear();
+            let more = reader.read(&mut chunk)?;
+            let n_skipped = from.saturating_sub(n_before).min(chunk.len());
+            let n_wanted = self.clip_samples - middle.len();
+            middle.extend(chunk[n_skipped..].iter().take(n_wanted));
+            n_before += chunk.len();
+            if !more {
+                break;
+            }
+        }
+        Ok(fit_clip(&middle, self.clip_samples))
+    }
+
+    fn refuse_nothing(&self, name: &str, n_samples: usize) -> anyhow::Result<()> {
+        if n_samples == 0 {
+            bail!("{name}: found no samples, expected a clip to classify");
+        }
+        Ok(())
+    }
+}
+
+fn fault(fault: Option<&AudioError>) -> anyhow::Result<()> {
+    fault.map_or(Ok(()), |fault| bail!("{fault}"))
+}
+
+#[cfg(feature = "mic")]
+fn list_devices(lines: &mut Lines) -> anyhow::Result<()> {
+    let devices = crate::audio::capture::input_devices()?;
+    if devices.is_empty() {
+        return lines.text("no microphone on this machine");
+    }
+    for (index, device) in devices.iter().enumerate() {
+        lines.text(&format!("{index}: {device}"))?;
+    }
+    Ok(())
+}
+
+#[cfg(feature = "mic")]
+fn listen_to_microphone(
+    args: &InferArgs,
+    bundle: &Bundle,
+    lines: &mut Lines,
+    err: &mut dyn Write,
+) -> anyhow::Result<()> {
+    use crate::audio::capture::Microphone;
+    use std::time::Duration;
+
+    const PATIENCE: Duration = Duration::from_millis(200);
+
+    let listener = Listener {
+        sample_rate_hz: bundle.frontend.sample_rate_hz,
+        traces: args.trace,
+    };
+    let mut session = Session::new(bundle)?;
+    let mut microphone = Microphone::open(args.device.as_deref(), listener.sample_rate_hz)?;
+    let name = microphone.name().to_owned();
+    writeln!(err, "listening to {name}; Ctrl-C ends it").context("standard error")?;
+    let (mut samples, mut n_overruns) = (Vec::new(), 0);
+    loop {
+        samples.clear();
+        microphone.read(&mut samples, PATIENCE)?;
+        listener.hear_chunk(&mut session, &name, lines, Some(&samples))?;
+        if microphone.n_overruns() > n_overruns {
+            n_overruns = microphone.n_overruns();
+            let message = format!("warning: {n_overruns} chunks of sound lost so far");
+            writeln!(err, "{message}").context("standard error")?;
+        }
+    }
+}
+
+#[cfg(not(feature = "mic"))]
+fn list_devices(_: &mut Lines) -> anyhow::Result<()> {
+    bail!(no_microphones())
+}
+
+#[cfg(not(feature = "mic"))]
+fn listen_to_microphone(
+    _: &InferArgs,
+    _: &Bundle,
+    _: &mut Lines,
+    _: &mut dyn Write,
+) -> anyhow::Result<()> {
+    bail!(no_microphones())
+}
+
+#[cfg(not(feature = "mic"))]
+fn no_microphones() -> InferError {
+    let message = "this build knows no microphones, expected one with the feature `mic`";
+    InferError::Usage(message.into())
+}

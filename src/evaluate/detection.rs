@@ -1,0 +1,497 @@
+//! Misses against false accepts: over the scores of clips, and over detections in a long recording.
+//!
+//! Two views that are never mixed. *Clips*: each class against the rest, by its probability ([`one_versus_rest`]). *Events*:
+//! what a detector said and when, against where the keywords are ([`match_events`]), with false accepts per hour and their
+//! exact Poisson interval. Smoothing and thresholds inside the detector are its own and were fixed before the test.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{EvaluateError, Interval, Measured, Scores, intervals};
+
+/// What accepting every score of at least `threshold` does.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DetPoint {
+    pub threshold: f64,
+    /// Share of targets below the threshold.
+    pub miss_rate: f64,
+    /// Share of non-targets at or above the threshold.
+    pub false_accept_rate: f64,
+}
+
+/// Misses against false accepts of one class.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassDetection {
+    pub label: String,
+    pub n_targets: u64,
+    pub n_non_targets: u64,
+    /// One point for each distinct score, from the highest threshold to the lowest. Accepting nothing (all missed, no false
+    /// accept) is understood before the first.
+    pub points: Vec<DetPoint>,
+}
+
+impl ClassDetection {
+    /// Sweeps the threshold over all distinct scores.
+    pub fn of(label: &str, targets: &[f32], non_targets: &[f32]) -> Self {
+        let mut scores: Vec<(f32, bool)> = targets.iter().map(|&score| (score, true)).collect();
+        scores.extend(non_targets.iter().map(|&score| (score, false)));
+        scores.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let (n_targets, n_non_targets) = (targets.len() as u64, non_targets.len() as u64);
+        let (mut n_hit, mut n_false) = (0_u64, 0_u64);
+        let mut points = Vec::new();
+        if n_targets > 0 && n_non_targets > 0 {
+            for (place, &(score, target)) in scores.iter().enumerate() {
+                n_hit += u64::from(target);
+                n_false += u64::from(!target);
+                if scores.get(place + 1).is_none_or(|next| next.0 != score) {
+                    points.push(DetPoint {
+                        threshold: f64::from(score),
+                        miss_rate: (n_targets - n_hit) as f64 / n_targets as f64,
+                        false_accept_rate: n_false as f64 / n_non_targets as f64,
+                    });
+                }
+            }
+        }
+        ClassDetection {
+            label: label.to_string(),
+            n_targets,
+            n_non_targets,
+            points,
+        }
+    }
+
+    /// The rate at which misses and false accepts are equal, by straight lines between the points.
+    pub fn equal_error_rate(&self) -> Measured {
+        let (mut far, mut miss) = (0.0, 1.0);
+        for point in &self.points {
+            let (next_far, next_miss) = (point.false_accept_rate, point.miss_rate);
+            if next_miss <= next_far {
+                let (before, after) = (miss - far, next_far - next_miss);
+                let share = before / (before + after);
+                return Measured::from(far + share * (next_far - far));
+            }
+            (far, miss) = (next_far, next_miss);
+        }
+        self.nothing_to_measure()
+    }
+
+    /// The lowest miss rate among thresholds whose false accepts stay within a rate; nothing is interpolated.
+    pub fn miss_rate_at(&self, false_accept_rate: f64) -> Measured {
+        if self.points.is_empty() {
+            return self.nothing_to_measure();
+        }
+        if !(0.0..=1.0).contains(&false_accept_rate) {
+            return Measured::missing(format!(
+                "a false accept rate of {false_accept_rate} is not between 0 and 1"
+            ));
+        }
+        let within = self
+            .points
+            .iter()
+            .take_while(|point| point.false_accept_rate <= false_accept_rate);
+        Measured::from(within.last().map_or(1.0, |point| point.miss_rate))
+    }
+
+    fn nothing_to_measure(&self) -> Measured {
+        let what = if self.n_targets == 0 {
+            "no examples of this class"
+        } else {
+            "no examples of other classes"
+        };
+        Measured::missing(what)
+    }
+}
+
+/// Each class against all others, by its probability.
+pub fn one_versus_rest(scores: &Scores) -> Vec<ClassDetection> {
+    let of_class = |class: usize| {
+        let (mut targets, mut non_targets) = (Vec::new(), Vec::new());
+        for example in 0..scores.n_examples() {
+            let side = if scores.truth[example] == class {
+                &mut targets
+            } else {
+                &mut non_targets
+            };
+            side.push(scores.row(example)[class]);
+        }
+        ClassDetection::of(&scores.labels[class], &targets, &non_targets)
+    };
+    (0..scores.n_classes()).map(of_class).collect()
+}
+
+/// Equal error rates of each class against all others, `[n_classes]`.
+pub fn equal_error_rates(scores: &Scores) -> Vec<Measured> {
+    one_versus_rest(scores)
+        .iter()
+        .map(ClassDetection::equal_error_rate)
+        .collect()
+}
+
+/// Where a keyword is in a recording.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    pub keyword: String,
+    pub start_s: f64,
+    pub end_s: f64,
+}
+
+/// What a detector said, and when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    pub keyword: String,
+    pub at_s: f64,
+    pub score: f32,
+}
+
+/// When an event belongs to a target and when two events are one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MatchSpec {
+    /// A target's window is `[start, end + tolerance]`.
+    pub tolerance_s: f64,
+    /// A false accept sooner than this after the last counted event of its keyword is not counted again.
+    pub refractory_s: f64,
+}
+
+impl MatchSpec {
+    /// Half a second after the keyword's end, two seconds between false accepts.
+    pub fn half_second() -> Self {
+        MatchSpec {
+            tolerance_s: 0.5,
+            refractory_s: 2.0,
+        }
+    }
+
+    /// Checks that both times are finite and not negative.
+    pub fn validate(&self) -> Result<(), EvaluateError> {
+        for (what, found) in [
+            ("tolerance_s", self.tolerance_s),
+            ("refractory_s", self.refractory_s),
+        ] {
+            if !(found.is_finite() && found >= 0.0) {
+                return Err(EvaluateError::OutOfRange {
+                    what: what.into(),
+                    found,
+                    expected: "a time of at least 0 s",
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What became of one keyword's targets and events, or of all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventJudgement {
+    /// The keyword, or `None` for all together.
+    pub keyword: Option<String>,
+    pub n_targets: u64,
+    pub n_hits: u64,
+    /// Further events of the same keyword in a window already hit: neither hits nor false accepts.
+    pub n_repeats: u64,
+    /// Events in a window of other keywords only: wrong, but not in the audio that false accepts per hour are about.
+    pub n_confusions: u64,
+    /// Events outside every window, those within the refractory time counted once.
+    pub n_false_accepts: u64,
+    /// Hours outside every window.
+    pub exposure_h: f64,
+    pub miss_rate: Measured,
+    /// Wilson, 95 %.
+    pub miss_rate_interval: Measured<Interval>,
+    pub false_accepts_per_hour: Measured,
+    /// Exact Poisson, 95 %.
+    pub false_accepts_per_hour_interval: Measured<Interval>,
+    /// Median time from a keyword's end to its event, negative when it is detected before its end.
+    pub median_latency_s: Measured,
+}
+
+/// All keywords together, then each by name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordingJudgement {
+    pub total: EventJudgement,
+    pub per_keyword: Vec<EventJudgement>,
+}
+
+/// One threshold of a sweep.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperatingPoint {
+    pub threshold: f64,
+    pub total: EventJudgement,
+}
+
+/// Matches detections with keywords in a recording of `audio_s` seconds.
+///
+/// Events are taken in time. An event in a window of its own keyword hits the not yet hit target that ends first, or repeats.
+/// Any other is a confusion in a window of another keyword and a false accept outside all windows; false accepts within
+/// the refractory time of the last counted event of their keyword are not counted again. A hit is never swallowed by a
+/// false accept before it, so both are counted.
+pub fn match_events(
+    targets: &[Target],
+    events: &[Event],
+    audio_s: f64,
+    spec: &MatchSpec,
+) -> Result<RecordingJudgement, EvaluateError> {
+    validate(targets, events, audio_s, spec)?;
+    let mut events: Vec<&Event> = events.iter().collect();
+    events.sort_by(|a, b| {
+        a.at_s
+            .total_cmp(&b.at_s)
+            .then_with(|| a.keyword.cmp(&b.keyword))
+    });
+    let exposure_h = (audio_s - covered_s(targets, audio_s, spec)).max(0.0) / 3600.0;
+    let keywords: BTreeSet<&str> = targets
+        .iter()
+        .map(|t| t.keyword.as_str())
+        .chain(events.iter().map(|e| e.keyword.as_str()))
+        .collect();
+    let tallies: Vec<(&str, Tally)> = keywords
+        .into_iter()
+        .map(|keyword| (keyword, tally(keyword, targets, &events, spec)))
+        .collect();
+    let mut all = Tally::default();
+    for (_, tally) in &tallies {
+        all.add(tally);
+    }
+    Ok(RecordingJudgement {
+        total: all.judge(None, exposure_h),
+        per_keyword: tallies
+            .into_iter()
+            .map(|(keyword, tally)| tally.judge(Some(keyword), exposure_h))
+            .collect(),
+    })
+}
+
+/// The totals of [`match_events`] for events of at least each distinct score, from the highest threshold to the lowest.
+pub fn sweep(
+    targets: &[Target],
+    events: &[Event],
+    audio_s: f64,
+    spec: &MatchSpec,
+) -> Result<Vec<OperatingPoint>, EvaluateError> {
+    validate(targets, events, audio_s, spec)?;
+    let mut thresholds: Vec<f32> = events.iter().map(|event| event.score).collect();
+    thresholds.sort_by(|a, b| b.total_cmp(a));
+    thresholds.dedup();
+    let at = |threshold: f32| {
+        let kept: Vec<Event> = events
+            .iter()
+            .filter(|event| event.score >= threshold)
+            .cloned()
+            .collect();
+        let total = match_events(targets, &kept, audio_s, spec)?.total;
+        Ok(OperatingPoint {
+            threshold: f64::from(threshold),
+            total,
+        })
+    };
+    thresholds.into_iter().map(at).collect()
+}
+
+/// The lowest miss rate of a sweep whose false accepts per hour stay within a limit, with its threshold.
+pub fn miss_rate_within(
+    points: &[OperatingPoint],
+    false_accepts_per_hour: f64,
+) -> Measured<OperatingPoint> {
+    let within = |point: &&OperatingPoint| {
+        point
+            .total
+            .false_accepts_per_hour
+            .number()
+            .is_some_and(|rate| rate <= false_accepts_per_hour)
+            && point.total.miss_rate.number().is_some()
+    };
+    let miss = |point: &OperatingPoint| point.total.miss_rate.number().unwrap_or(1.0);
+    // Of equals the first, which has the highest threshold.
+    match points
+        .iter()
+        .filter(within)
+        .min_by(|a, b| miss(a).total_cmp(&miss(b)))
+    {
+        Some(point) => Measured::Value(point.clone()),
+        None => Measured::missing(format!(
+            "no threshold keeps within {false_accepts_per_hour} false accepts per hour"
+        )),
+    }
+}
+
+impl super::measured::Quantity for OperatingPoint {}
+
+fn validate(
+    targets: &[Target],
+    events: &[Event],
+    audio_s: f64,
+    spec: &MatchSpec,
+) -> Result<(), EvaluateError> {
+    spec.validate()?;
+    if !(audio_s.is_finite() && audio_s >= 0.0) {
+        let what = "length of the recording in seconds".into();
+        return Err(EvaluateError::OutOfRange {
+            what,
+            found: audio_s,
+            expected: "a time of at least 0 s",
+        });
+    }
+    for (
+        target,
+        Target {
+            keyword,
+            start_s,
+            end_s,
+        },
+    ) in targets.iter().enumerate()
+    {
+        // Not a number is in no range.
+        if !(0.0 <= *start_s && start_s <= end_s && *end_s <= audio_s) {
+            let (keyword, start_s, end_s) = (keyword.clone(), *start_s, *end_s);
+            return Err(EvaluateError::BadTarget {
+                target,
+                keyword,
+                start_s,
+                end_s,
+                audio_s,
+            });
+        }
+    }
+    for (
+        event,
+        Event {
+            keyword,
+            at_s,
+            score,
+        },
+    ) in events.iter().enumerate()
+    {
+        // A detector that flushes at the end of a recording may speak a little after it.
+        if !(0.0 <= *at_s && *at_s <= audio_s + spec.tolerance_s && score.is_finite()) {
+            return Err(EvaluateError::BadEvent {
+                event,
+                keyword: keyword.clone(),
+                at_s: *at_s,
+                score: *score,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Seconds inside the union of all windows.
+fn covered_s(targets: &[Target], audio_s: f64, spec: &MatchSpec) -> f64 {
+    let mut windows: Vec<(f64, f64)> = targets
+        .iter()
+        .map(|target| {
+            (
+                target.start_s,
+                (target.end_s + spec.tolerance_s).min(audio_s),
+            )
+        })
+        .collect();
+    windows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut covered, mut reached) = (0.0, 0.0_f64);
+    for (start, end) in windows {
+        covered += (end - start.max(reached)).max(0.0);
+        reached = reached.max(end);
+    }
+    covered
+}
+
+#[derive(Default)]
+struct Tally {
+    n_targets: u64,
+    n_repeats: u64,
+    n_confusions: u64,
+    n_false_accepts: u64,
+    latencies_s: Vec<f64>,
+}
+
+fn tally(keyword: &str, targets: &[Target], events: &[&Event], spec: &MatchSpec) -> Tally {
+    let holds = |target: &Target, at_s: f64| {
+        target.start_s <= at_s && at_s <= target.end_s + spec.tolerance_s
+    };
+    let mut own: Vec<(&Target, bool)> = targets
+        .iter()
+        .filter(|target| target.keyword == keyword)
+        .map(|target| (target, false))
+        .collect();
+    own.sort_by(|a, b| a.0.end_s.total_cmp(&b.0.end_s));
+    let mut tally = Tally {
+        n_targets: own.len() as u64,
+        ..Tally::default()
+    };
+    let mut last_counted_s: Option<f64> = None;
+    for event in events.iter().filter(|event| event.keyword == keyword) {
+        let at_s = event.at_s;
+        if let Some((target, hit)) = own
+            .iter_mut()
+            .find(|(target, hit)| !hit && holds(target, at_s))
+        {
+            *hit = true;
+            tally.latencies_s.push(at_s - target.end_s);
+            last_counted_s = Some(at_s);
+        } else if own.iter().any(|(target, _)| holds(target, at_s)) {
+            tally.n_repeats += 1;
+        } else if last_counted_s.is_some_and(|last| at_s - last < spec.refractory_s) {
+            // The same event, still sounding.
+        } else if targets.iter().any(|target| holds(target, at_s)) {
+            tally.n_confusions += 1;
+            last_counted_s = Some(at_s);
+        } else {
+            tally.n_false_accepts += 1;
+            last_counted_s = Some(at_s);
+        }
+    }
+    tally
+}
+
+impl Tally {
+    fn add(&mut self, other: &Tally) {
+        self.n_targets += other.n_targets;
+        self.n_repeats += other.n_repeats;
+        self.n_confusions += other.n_confusions;
+        self.n_false_accepts += other.n_false_accepts;
+        self.latencies_s.extend(&other.latencies_s);
+    }
+
+    fn judge(mut self, keyword: Option<&str>, exposure_h: f64) -> EventJudgement {
+        self.latencies_s.sort_by(f64::total_cmp);
+        let n_hits = self.latencies_s.len() as u64;
+        let n_missed = self.n_targets - n_hits;
+        let no_target = "no keyword was to be heard";
+        EventJudgement {
+            keyword: keyword.map(str::to_string),
+            n_targets: self.n_targets,
+            n_hits,
+            n_repeats: self.n_repeats,
+            n_confusions: self.n_confusions,
+            n_false_accepts: self.n_false_accepts,
+            exposure_h,
+            miss_rate: Measured::ratio(n_missed, self.n_targets, no_target),
+            miss_rate_interval: match self.n_targets {
+                0 => Measured::missing(no_target),
+                n => intervals::wilson(n_missed, n),
+            },
+            false_accepts_per_hour: match exposure_h > 0.0 {
+                true => Measured::from(self.n_false_accepts as f64 / exposure_h),
+                false => Measured::missing("no audio outside the keywords"),
+            },
+            false_accepts_per_hour_interval: match exposure_h > 0.0 {
+                true => intervals::poisson_rate(self.n_false_accepts, exposure_h),
+                false => Measured::missing("no audio outside the keywords"),
+            },
+            median_latency_s: match self.latencies_s.is_empty() {
+                true => Measured::missing("no keyword was hit"),
+                false => Measured::from(intervals::quantile(&self.latencies_s, 0.5)),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

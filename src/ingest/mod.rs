@@ -1,0 +1,41 @@
+//! A corpus folder or manifest -> a manifest of sound clips and the shards that training reads.
+//!
+//! Refuses to learn anything, to guess labels (that is `datasets`) and to print: whoever calls watches through [`Watch`].
+//! A bad file is set aside with its reason and never stops the run, until their share passes the recipe's bound.
+//!
+//! What is left in the folder, all of it or nothing that a later run would trust:
+//!
+//! | file | what |
+//! |---|---|
+//! | `manifest.jsonl` | the clips, in order: row `i` is item `i` of both shards |
+//! | `samples.shard` | their samples, 16 bits, at the front-end's rate |
+//! | `features.shard` | their log-mel frames, computed from just those samples |
+//! | `noise.shard` | background noise that training may hear, in pieces of at most 30 s |
+//! | `rejects.jsonl` | the clips and noise files that were set aside, with the reason |
+//! | `ingest.json` | written last: the fingerprint of all that went in, and the sizes of all that came out |
+//!
+//! Memory is bounded by the window of files that is worked on at a time, not by the corpus.
+
+mod cut;
+mod error;
+mod noise;
+mod prepared;
+mod receipt;
+mod reject;
+mod run;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::IngestError;
+pub use prepared::{Prepared, open};
+pub use reject::{Reason, Reject};
+pub use run::{IngestSummary, ingest};
+
+/// Whoever waits for an ingestion: shown how far it is, and able to stop it. Called from several threads.
+pub trait Watch: Sync {
+    /// `done` of `total` are through the step that `what` names.
+    fn progress(&self, done: usize, total: usize, what: &str);
+    /// Asked often; once `true`, the run ends at the next file.
+    fn stopped(&self) -> bool;
+}

@@ -1,0 +1,438 @@
+//! The whole ingestion: list, audit, decode, judge, write.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use auricle_datasets::background::{NoiseRegion, noise_files};
+use auricle_datasets::shard::{Payload, ShardWriter};
+use auricle_datasets::{AuditSummary, CorpusSpec, SILENCE, Utterance, audit, manifest, scan};
+use auricle_features::{FrontendSpec, LogMel};
+use rayon::prelude::*;
+
+use super::cut::{Demand, Piece, cut};
+use super::noise::{Noise, divide_noise};
+use super::receipt::{
+    FEATURES, MANIFEST, NOISE, REJECTS, Receipt, SAMPLES, fingerprint, remove_leftovers,
+    write_whole,
+};
+use super::reject::{Fault, Reason, Reject};
+use super::{IngestError, Watch};
+use crate::audio::{AudioError, SAMPLE_RATES_HZ};
+
+/// Files that are worked on at a time.
+const WINDOW_FILES: usize = 64;
+
+/// Bytes of files that are worked on at a time, unless one file alone is larger: compressed, some half an hour of speech.
+const WINDOW_BYTES: u64 = 16 << 20;
+
+/// Pieces that are cut from one file in one reading of it.
+const MAX_PIECES: usize = 256;
+
+/// Bad clips that are named when there are too many.
+const N_NAMED: usize = 5;
+
+/// What came of an ingestion.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IngestSummary {
+    /// Names all that went in: corpus, labels, splits, front-end, files.
+    pub fingerprint: String,
+    /// An earlier run had done it all; nothing was touched.
+    pub already_done: bool,
+    pub n_utterances: usize,
+    /// Seconds of audio in them.
+    pub audio_s: f64,
+    /// Seconds of noise that training may mix in.
+    pub noise_s: f64,
+    /// Clips and noise files that were set aside, see `rejects.jsonl`.
+    pub n_rejected: usize,
+    pub rejects_by_reason: BTreeMap<Reason, usize>,
+    /// Of the clips that are left.
+    pub audit: AuditSummary,
+}
+
+/// Fills the folder `into` from the corpus at `source`, on `n_workers` threads. The outcome does not depend on their number.
+///
+/// A run that finds its own work finished does nothing and says so. One that is stopped or fails leaves nothing that a later
+/// run, or [`super::open`], would trust.
+///
+/// # Errors
+///
+/// A corpus, split or front-end that is wrong; a speaker in two splits (before anything is decoded); more bad files than
+/// `spec.max_reject_share`; a folder that cannot be written; [`IngestError::Stopped`].
+pub fn ingest(
+    source: &Path,
+    into: &Path,
+    spec: &CorpusSpec,
+    frontend: &FrontendSpec,
+    n_workers: usize,
+    watch: &dyn Watch,
+) -> Result<IngestSummary, IngestError> {
+    frontend.validate()?;
+    if !SAMPLE_RATES_HZ.contains(&frontend.sample_rate_hz) {
+        return Err(IngestError::Rate(AudioError::Rate {
+            found_hz: frontend.sample_rate_hz,
+        }));
+    }
+    let utterances = scan(source, spec)?;
+    audit(&utterances)?;
+    let noise_paths = noise_files(source, &spec.background)?;
+
+    let fingerprint = fingerprint(source, spec, frontend, &utterances, &noise_paths);
+    if let Some(receipt) = Receipt::read(into).filter(|receipt| receipt.fingerprint == fingerprint)
+    {
+        let utterances = manifest::read_jsonl(&into.join(MANIFEST))?;
+        return summary(&utterances, receipt, true);
+    }
+    fs::create_dir_all(into).map_err(|source| IngestError::Io {
+        path: into.to_owned(),
+        source,
+    })?;
+    Receipt::remove(into)?;
+    remove_leftovers(into);
+
+    let n_workers = n_workers.max(1);
+    let workers = rayon::ThreadPoolBuilder::new()
+        .num_threads(n_workers)
+        .build()
+        .map_err(|error| IngestError::Workers {
+            n_workers,
+            reason: error.to_string(),
+        })?;
+    let noise = workers.install(|| {
+        divide_noise(
+            source,
+            &noise_paths,
+            &utterances,
+            spec,
+            frontend.sample_rate_hz,
+            watch,
+        )
+    })?;
+    let run = Run {
+        source,
+        into,
+        spec,
+        frontend,
+        workers: &workers,
+        watch,
+    };
+    let (kept, receipt) = run.write(fingerprint, utterances, noise)?;
+    summary(&kept, receipt, false)
+}
+
+fn summary(
+    utterances: &[Utterance],
+    receipt: Receipt,
+    already_done: bool,
+) -> Result<IngestSummary, IngestError> {
+    Ok(IngestSummary {
+        fingerprint: receipt.fingerprint,
+        already_done,
+        n_utterances: utterances.len(),
+        audio_s: receipt.audio_s,
+        noise_s: receipt.noise_s,
+        n_rejected: receipt.n_rejected,
+        rejects_by_reason: receipt.rejects_by_reason,
+        audit: audit(utterances)?,
+    })
+}
+
+/// What all steps of one ingestion share.
+struct Run<'a> {
+    source: &'a Path,
+    into: &'a Path,
+    spec: &'a CorpusSpec,
+    frontend: &'a FrontendSpec,
+    workers: &'a rayon::ThreadPool,
+    watch: &'a dyn Watch,
+}
+
+/// A clip that is any good.
+struct Sound {
+    samples: Vec<i16>,
+    /// `[n_frames, n_mels]`, or nothing for noise.
+    frames: Vec<f32>,
+}
+
+/// One stretch that is wanted of one file.
+struct Wanted<'a> {
+    path: &'a Path,
+    piece: Piece,
+}
+
+impl Run<'_> {
+    fn write(
+        &self,
+        fingerprint: String,
+        utterances: Vec<Utterance>,
+        noise: Noise,
+    ) -> Result<(Vec<Utterance>, Receipt), IngestError> {
+        let stamp = self.frontend.fingerprint();
+        let plan = LogMel::new(self.frontend)?;
+        let Noise {
+            silence,
+            training,
+            mut rejects,
+        } = noise;
+        let mut rows = utterances;
+        rows.extend(silence);
+        // A stable sort: clips keep the order that `scan` gave them.
+        let start_s = |row: &Utterance| row.start_s.unwrap_or(0.0);
+        rows.sort_by(|a, b| {
+            a.path
+                .as_os_str()
+                .cmp(b.path.as_os_str())
+                .then(start_s(a).total_cmp(&start_s(b)))
+        });
+        audit(&rows)?;
+
+        let n_mels = self.frontend.n_mels;
+        let mut features = ShardWriter::create(
+            &self.into.join(FEATURES),
+            Payload::Features { n_mels },
+            &stamp,
+        )?;
+        let mut samples = ShardWriter::create(&self.into.join(SAMPLES), Payload::Samples, &stamp)?;
+        let n_noise_rejects = rejects.len();
+        let n_total = rows.len() + n_noise_rejects;
+        let wanted: Vec<Wanted> = rows.iter().map(Wanted::clip).collect();
+        let mut n_samples = vec![0; rows.len()];
+        self.for_each(&wanted, Some(&plan), "clips decoded", |at, outcome| {
+            match outcome {
+                Ok(sound) => {
+                    n_samples[at] = sound.samples.len();
+                    features.push_features(&sound.frames)?;
+                    samples.push_samples(&sound.samples)?;
+                }
+                Err(fault) => {
+                    rejects.push(self.reject(&wanted[at], fault));
+                    self.check_share(&rejects, at + 1 + n_noise_rejects, n_total)?;
+                }
+            }
+            Ok(())
+        })?;
+        drop(wanted);
+        let mut kept = rows;
+        for (row, &n_samples) in kept.iter_mut().zip(&n_samples) {
+            row.n_samples = n_samples;
+        }
+        kept.retain(|row| row.n_samples > 0);
+        if kept.is_empty() {
+            self.write_rejects(&rejects)?;
+            return Err(IngestError::NothingLeft {
+                n_rejected: rejects.len(),
+                rejects: self.into.join(REJECTS),
+                first: first_messages(&rejects),
+            });
+        }
+
+        let n_noise_samples = self.write_noise(&training, &stamp)?;
+        features.finish()?;
+        samples.finish()?;
+        manifest::write_jsonl(&self.into.join(MANIFEST), &kept)?;
+        self.write_rejects(&rejects)?;
+
+        let seconds = |n_samples: usize| n_samples as f64 / f64::from(self.frontend.sample_rate_hz);
+        let mut rejects_by_reason = BTreeMap::new();
+        for reject in &rejects {
+            *rejects_by_reason.entry(reject.reason).or_default() += 1;
+        }
+        let receipt = Receipt {
+            version: 0,
+            fingerprint,
+            frontend: stamp,
+            audio_s: seconds(kept.iter().map(|row| row.n_samples).sum()),
+            noise_s: seconds(n_noise_samples),
+            n_rejected: rejects.len(),
+            rejects_by_reason,
+            files: BTreeMap::new(),
+        };
+        receipt.clone().write(self.into)?;
+        Ok((kept, receipt))
+    }
+
+    /// Stores what training may hear of the noise. Returns the samples stored.
+    fn write_noise(&self, training: &[NoiseRegion], stamp: &str) -> Result<usize, IngestError> {
+        let mut shard = ShardWriter::create(&self.into.join(NOISE), Payload::Samples, stamp)?;
+        let wanted: Vec<Wanted> = training
+            .iter()
+            .map(|region| Wanted {
+                path: &region.path,
+                piece: Piece {
+                    start_s: Some(region.start_s),
+                    end_s: Some(region.end_s),
+                    must_sound: true,
+                },
+            })
+            .collect();
+        let mut n_samples = 0;
+        self.for_each(&wanted, None, "noise stored", |_, outcome| {
+            // The file itself was measured and is sound; a silent stretch of it is no loss.
+            if let Ok(sound) = outcome {
+                n_samples += sound.samples.len();
+                shard.push_samples(&sound.samples)?;
+            }
+            Ok(())
+        })?;
+        shard.finish()?;
+        Ok(n_samples)
+    }
+
+    /// Hands on every wanted stretch in order, decoded in parallel a window of files at a time.
+    fn for_each(
+        &self,
+        wanted: &[Wanted],
+        plan: Option<&LogMel>,
+        what: &str,
+        mut take: impl FnMut(usize, Result<Sound, Fault>) -> Result<(), IngestError>,
+    ) -> Result<(), IngestError> {
+        let n_done = AtomicUsize::new(0);
+        let groups = groups(wanted);
+        let mut rest = groups.as_slice();
+        while !rest.is_empty() {
+            let (window, later) = rest.split_at(self.window(wanted, rest));
+            rest = later;
+            let outcomes: Vec<Vec<Result<Sound, Fault>>> = self.workers.install(|| {
+                window
+                    .par_iter()
+                    .map(|group| {
+                        if self.watch.stopped() {
+                            return Err(IngestError::Stopped);
+                        }
+                        let outcomes = self.decode(&wanted[group.clone()], plan);
+                        let n_done = n_done.fetch_add(group.len(), Ordering::Relaxed) + group.len();
+                        self.watch.progress(n_done, wanted.len(), what);
+                        Ok(outcomes)
+                    })
+                    .collect::<Result<_, _>>()
+            })?;
+            let first = window.first().map_or(0, |group| group.start);
+            for (at, outcome) in outcomes.into_iter().flatten().enumerate() {
+                take(first + at, outcome)?;
+            }
+        }
+        if self.watch.stopped() {
+            return Err(IngestError::Stopped);
+        }
+        Ok(())
+    }
+
+    /// How many groups fit into one window.
+    fn window(&self, wanted: &[Wanted], groups: &[Range<usize>]) -> usize {
+        let mut n_bytes = 0;
+        let fits = groups.iter().take(WINDOW_FILES).take_while(|group| {
+            let path = self.source.join(wanted[group.start].path);
+            n_bytes += fs::metadata(path).map_or(0, |metadata| metadata.len());
+            n_bytes <= WINDOW_BYTES
+        });
+        fits.count().max(1)
+    }
+
+    fn decode(&self, group: &[Wanted], plan: Option<&LogMel>) -> Vec<Result<Sound, Fault>> {
+        let pieces: Vec<Piece> = group.iter().map(|wanted| wanted.piece).collect();
+        let demand = Demand {
+            sample_rate_hz: self.frontend.sample_rate_hz,
+            min_samples: if plan.is_some() {
+                self.frontend.window_samples
+            } else {
+                1
+            },
+        };
+        let sound = |samples: Vec<i16>| {
+            let frames = plan.map(|plan| {
+                let waveform: Vec<f32> = samples
+                    .iter()
+                    .map(|&sample| f32::from(sample) / 32_768.0)
+                    .collect();
+                plan.clip(&waveform).values
+            });
+            Sound {
+                samples,
+                frames: frames.unwrap_or_default(),
+            }
+        };
+        cut(&self.source.join(group[0].path), &pieces, demand)
+            .into_iter()
+            .map(|cut| cut.map(sound))
+            .collect()
+    }
+
+    fn reject(&self, wanted: &Wanted, fault: Fault) -> Reject {
+        Reject {
+            path: wanted.path.to_owned(),
+            start_s: wanted.piece.start_s,
+            end_s: wanted.piece.end_s,
+            reason: fault.reason,
+            message: fault.message,
+        }
+    }
+
+    /// Ends the run as soon as its share of bad clips is certain to be too large.
+    fn check_share(
+        &self,
+        rejects: &[Reject],
+        n_seen: usize,
+        n_total: usize,
+    ) -> Result<(), IngestError> {
+        if rejects.len() as f64 <= self.spec.max_reject_share * n_total as f64 {
+            return Ok(());
+        }
+        self.write_rejects(rejects)?;
+        Err(IngestError::TooManyRejects {
+            n_rejected: rejects.len(),
+            n_seen,
+            n_total,
+            max_share: self.spec.max_reject_share,
+            rejects: self.into.join(REJECTS),
+            first: first_messages(rejects),
+        })
+    }
+
+    fn write_rejects(&self, rejects: &[Reject]) -> Result<(), IngestError> {
+        let mut text = String::new();
+        for reject in rejects {
+            text.push_str(&serde_json::to_string(reject).expect("a reject is plain data"));
+            text.push('\n');
+        }
+        write_whole(&self.into.join(REJECTS), text.as_bytes())
+    }
+}
+
+impl<'a> Wanted<'a> {
+    fn clip(row: &'a Utterance) -> Self {
+        let piece = Piece {
+            start_s: row.start_s,
+            end_s: row.end_s,
+            must_sound: row.label != SILENCE,
+        };
+        Wanted {
+            path: &row.path,
+            piece,
+        }
+    }
+}
+
+/// Neighbours that are cut from the same file.
+fn groups(wanted: &[Wanted]) -> Vec<Range<usize>> {
+    let mut groups: Vec<Range<usize>> = Vec::new();
+    for (at, want) in wanted.iter().enumerate() {
+        match groups.last_mut() {
+            Some(group) if wanted[group.start].path == want.path && group.len() < MAX_PIECES => {
+                group.end = at + 1
+            }
+            _ => groups.push(at..at + 1),
+        }
+    }
+    groups
+}
+
+fn first_messages(rejects: &[Reject]) -> Vec<String> {
+    rejects
+        .iter()
+        .take(N_NAMED)
+        .map(|reject| format!("[{}] {}", reject.reason, reject.message))
+        .collect()
+}

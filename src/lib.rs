@@ -1,0 +1,20 @@
+//! auricle: search, train and run small speech networks.
+//!
+//! The rooms and who may import whom stand in ARCHITECTURE.md. Without the feature `search` only
+//! what `kws-infer` needs is left: no tensors, no corpora, no GPU.
+
+pub mod audio;
+pub mod bundle;
+pub mod cli;
+#[cfg(feature = "search")]
+pub mod evaluate;
+#[cfg(feature = "search")]
+pub mod ingest;
+pub mod model;
+#[cfg(feature = "search")]
+pub mod recipe;
+#[cfg(feature = "search")]
+pub mod run;
+#[cfg(feature = "search")]
+pub mod search;
+pub mod stream;

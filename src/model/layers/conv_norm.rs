@@ -1,0 +1,287 @@
+//! Causal 1-D convolution over time and batch normalisation: the workhorse of most blocks.
+//!
+//! Dense (`[n_out, n_in, kernel]`) or depthwise (`[n_channels, 1, kernel]`), with a stride and a
+//! dilation, no bias: the normalisation that follows has one (Ioffe & Szegedy 2015). The stepping
+//! form folds the normalisation into the weights, `w * gamma / sqrt(var + eps)`.
+
+use super::{History, add_scaled, relu};
+use crate::model::weights::{Weights, WeightsError};
+
+/// Added to the variance before the root, in both forms.
+pub const EPSILON: f64 = 1e-5;
+
+/// The shape of one convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvShape {
+    pub n_in: usize,
+    pub n_out: usize,
+    pub kernel_frames: usize,
+    pub stride_frames: usize,
+    pub dilation_frames: usize,
+    /// One filter a channel (`n_in == n_out`) instead of one a pair of channels.
+    pub depthwise: bool,
+}
+
+impl ConvShape {
+    /// Dense, without stride or dilation.
+    pub fn dense(n_in: usize, n_out: usize, kernel_frames: usize) -> Self {
+        Self {
+            n_in,
+            n_out,
+            kernel_frames,
+            stride_frames: 1,
+            dilation_frames: 1,
+            depthwise: false,
+        }
+    }
+
+    /// One filter a channel.
+    pub fn depthwise(n_channels: usize, kernel_frames: usize) -> Self {
+        Self {
+            depthwise: true,
+            ..Self::dense(n_channels, n_channels, kernel_frames)
+        }
+    }
+
+    pub fn with_stride(self, stride_frames: usize) -> Self {
+        Self {
+            stride_frames,
+            ..self
+        }
+    }
+
+    pub fn with_dilation(self, dilation_frames: usize) -> Self {
+        Self {
+            dilation_frames,
+            ..self
+        }
+    }
+
+    /// Frames before the current one that are read.
+    pub fn past_frames(&self) -> usize {
+        (self.kernel_frames - 1) * self.dilation_frames
+    }
+
+    fn n_in_per_filter(&self) -> usize {
+        if self.depthwise { 1 } else { self.n_in }
+    }
+
+    fn weight_shape(&self) -> [usize; 3] {
+        [self.n_out, self.n_in_per_filter(), self.kernel_frames]
+    }
+
+    /// Weights, gamma and beta.
+    pub fn n_params(&self) -> u64 {
+        (self.n_out * self.n_in_per_filter() * self.kernel_frames + 2 * self.n_out) as u64
+    }
+
+    /// Multiply-accumulates for one output frame, the normalisation folded.
+    pub fn macs_per_step(&self) -> u64 {
+        (self.n_out * self.n_in_per_filter() * self.kernel_frames) as u64
+    }
+
+    /// Floats that the stepping form remembers.
+    pub fn n_state_values(&self) -> u64 {
+        ((self.past_frames() + 1) * self.n_in) as u64
+    }
+}
+
+/// The stepping form.
+#[derive(Clone, Debug)]
+pub struct ConvNormStep {
+    shape: ConvShape,
+    /// Dense: `[kernel, n_in, n_out]`; depthwise: `[kernel, n_channels]`. Normalisation folded in.
+    taps: Vec<f32>,
+    bias: Vec<f32>,
+    history: History,
+    phase: usize,
+}
+
+impl ConvNormStep {
+    /// Reads and folds the weights under `prefix`.
+    pub fn load(shape: ConvShape, prefix: &str, weights: &Weights) -> Result<Self, WeightsError> {
+        let n_out = shape.n_out;
+        let part = |name: &str, dims: &[usize]| weights.get(&format!("{prefix}.{name}"), dims);
+        let weight = part("weight", &shape.weight_shape())?;
+        let gamma = part("norm.gamma", &[n_out])?;
+        let beta = part("norm.beta", &[n_out])?;
+        let mean = part("norm.running_mean", &[n_out])?;
+        let var = part("norm.running_var", &[n_out])?;
+        let (n_in, n_taps) = (shape.n_in_per_filter(), shape.kernel_frames);
+        let mut taps = vec![0.0; weight.len()];
+        let mut bias = vec![0.0; n_out];
+        for o in 0..n_out {
+            let scale = f64::from(gamma[o]) / (f64::from(var[o].max(0.0)) + EPSILON).sqrt();
+            bias[o] = (f64::from(beta[o]) - f64::from(mean[o]) * scale) as f32;
+            for i in 0..n_in {
+                for k in 0..n_taps {
+                    let value = f64::from(weight[(o * n_in + i) * n_taps + k]) * scale;
+                    taps[(k * n_in + i) * n_out + o] = value as f32;
+                }
+            }
+        }
+        Ok(Self {
+            shape,
+            taps,
+            bias,
+            history: History::new(shape.past_frames() + 1, shape.n_in),
+            phase: 0,
+        })
+    }
+
+    /// Takes one frame `[n_in]`; true when `output` `[n_out]` holds a new frame.
+    pub fn step(&mut self, frame: &[f32], output: &mut [f32], with_relu: bool) -> bool {
+        self.history.push(frame);
+        let emits = self.phase == 0;
+        self.phase = (self.phase + 1) % self.shape.stride_frames;
+        if !emits {
+            return false;
+        }
+        let n_out = self.shape.n_out;
+        output.copy_from_slice(&self.bias);
+        for k in 0..self.shape.kernel_frames {
+            let past = self.history.frame(k * self.shape.dilation_frames);
+            if self.shape.depthwise {
+                let taps = &self.taps[k * n_out..(k + 1) * n_out];
+                for ((sum, value), tap) in output.iter_mut().zip(past).zip(taps) {
+                    *sum += value * tap;
+                }
+            } else {
+                let taps = &self.taps[k * past.len() * n_out..];
+                for (value, row) in past.iter().zip(taps.chunks_exact(n_out)) {
+                    add_scaled(output, *value, row);
+                }
+            }
+        }
+        if with_relu {
+            relu(output);
+        }
+        true
+    }
+
+    /// Back to silence.
+    pub fn reset(&mut self) {
+        self.history.clear();
+        self.phase = 0;
+    }
+
+    pub fn n_state_values(&self) -> usize {
+        self.history.n_values()
+    }
+
+    pub fn n_out(&self) -> usize {
+        self.shape.n_out
+    }
+}
+
+#[cfg(feature = "search")]
+pub use trainable::ConvNorm;
+
+#[cfg(feature = "search")]
+mod trainable {
+    use burn::module::{Module, Param};
+    use burn::nn::BatchNorm;
+    use burn::tensor::module::conv1d;
+    use burn::tensor::ops::ConvOptions;
+    use burn::tensor::{Device, Tensor};
+    use rand::Rng;
+
+    use super::{ConvShape, EPSILON};
+    use crate::model::layers::{first_weights, tensors};
+    use crate::model::weights::{Weights, WeightsError};
+
+    /// The trainable form.
+    #[derive(Module, Debug)]
+    pub struct ConvNorm {
+        weight: Param<Tensor<3>>,
+        norm: BatchNorm,
+        past_frames: usize,
+        stride_frames: usize,
+        dilation_frames: usize,
+        groups: usize,
+    }
+
+    impl ConvShape {
+        /// Draws first weights under `prefix`.
+        pub fn init(&self, prefix: &str, weights: &mut Weights, rng: &mut impl Rng) {
+            let fan_in = self.n_in_per_filter() * self.kernel_frames;
+            let name = |part: &str| format!("{prefix}.{part}");
+            let shape = self.weight_shape();
+            first_weights::uniform(weights, name("weight"), &shape, fan_in, 2.0, rng);
+            for (part, value) in [
+                ("norm.gamma", 1.0),
+                ("norm.beta", 0.0),
+                ("norm.running_mean", 0.0),
+                ("norm.running_var", 1.0),
+            ] {
+                first_weights::constant(weights, name(part), self.n_out, value);
+            }
+        }
+    }
+
+    impl ConvNorm {
+        pub fn load(
+            shape: ConvShape,
+            prefix: &str,
+            weights: &Weights,
+            device: &Device,
+        ) -> Result<Self, WeightsError> {
+            let name = |part: &str| format!("{prefix}.{part}");
+            let param =
+                |part: &str| tensors::load_param(weights, &name(part), [shape.n_out], device);
+            let running =
+                |part: &str| tensors::load_running(weights, &name(part), shape.n_out, device);
+            Ok(Self {
+                weight: tensors::load_param(
+                    weights,
+                    &name("weight"),
+                    shape.weight_shape(),
+                    device,
+                )?,
+                norm: BatchNorm {
+                    gamma: param("norm.gamma")?,
+                    beta: param("norm.beta")?,
+                    training: Param::from_bool(true),
+                    running_mean: running("norm.running_mean")?,
+                    running_var: running("norm.running_var")?,
+                    momentum: 0.1,
+                    epsilon: EPSILON,
+                },
+                past_frames: shape.past_frames(),
+                stride_frames: shape.stride_frames,
+                dilation_frames: shape.dilation_frames,
+                groups: if shape.depthwise { shape.n_in } else { 1 },
+            })
+        }
+
+        pub fn store(&self, prefix: &str, weights: &mut Weights) {
+            let name = |part: &str| format!("{prefix}.{part}");
+            tensors::store(weights, name("weight"), self.weight.val());
+            tensors::store(weights, name("norm.gamma"), self.norm.gamma.val());
+            tensors::store(weights, name("norm.beta"), self.norm.beta.val());
+            let (mean, var) = (&self.norm.running_mean, &self.norm.running_var);
+            tensors::store(weights, name("norm.running_mean"), mean.value_sync());
+            tensors::store(weights, name("norm.running_var"), var.value_sync());
+        }
+
+        /// # Shapes
+        ///
+        /// - `frames`: `[batch, n_in, n_frames]`
+        /// - output: `[batch, n_out, ceil(n_frames / stride)]`, without an activation
+        pub fn forward(&self, frames: Tensor<3>) -> Tensor<3> {
+            // Zeros before the first frame and none after the last: a frame never sees its future.
+            let frames = match self.past_frames {
+                0 => frames,
+                past => frames.pad((past, 0, 0, 0), 0.0),
+            };
+            let options = ConvOptions::new(
+                [self.stride_frames],
+                [0],
+                [self.dilation_frames],
+                self.groups,
+            );
+            self.norm
+                .forward(conv1d(frames, self.weight.val(), None, options))
+        }
+    }
+}

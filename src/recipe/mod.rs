@@ -1,0 +1,194 @@
+//! One TOML file to the typed specs of the other rooms, checked together, and the fingerprint that a
+//! run is named by. It runs nothing.
+
+use std::path::{Path, PathBuf};
+
+use auricle_datasets::background::BackgroundSpec;
+use auricle_datasets::synth::SynthSpec;
+use auricle_datasets::{CorpusSpec, LabelSpec, Layout, SpeakerPattern, SplitSpec};
+use auricle_features::FrontendSpec;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::bundle::DetectorSpec;
+use crate::model::Genome;
+use crate::search::ensemble::EnsembleSpec;
+use crate::search::{SpaceSpec, StudySpec};
+
+/// Everything about one run but the data itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    pub title: String,
+    /// Draws everything that is random in the run.
+    pub seed: u64,
+    /// Trainings at a time on the CPU; a GPU has one.
+    pub n_workers: usize,
+    pub data: DataSpec,
+    pub frontend: Frontend,
+    pub space: SpaceSpec,
+    pub search: StudySpec,
+    pub ensemble: EnsembleSpec,
+    /// Hand-designed genomes, trained as the finalists are, for comparison.
+    #[serde(default)]
+    pub baselines: Vec<Baseline>,
+    pub detector: DetectorSpec,
+}
+
+/// Where the corpus comes from and what is made of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSpec {
+    pub layout: Layout,
+    pub speaker: SpeakerPattern,
+    pub labels: LabelSpec,
+    pub splits: SplitSpec,
+    pub background: BackgroundSpec,
+    pub clip_ms: u32,
+    pub max_reject_share: f64,
+    /// A corpus to speak with espeak-ng where the user brings none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synth: Option<SynthSpec>,
+}
+
+/// A preset by name, or every parameter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Frontend {
+    Preset(String),
+    Spec(Box<FrontendSpec>),
+}
+
+/// A hand-designed genome.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Baseline {
+    /// Letters, digits and dashes: it names files.
+    pub name: String,
+    /// Where the design comes from and what was changed.
+    pub source: String,
+    pub genome: Genome,
+}
+
+/// Why a recipe cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum RecipeError {
+    #[error("{}: {source}", path.display())]
+    Io {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{}: {source}", path.display())]
+    Toml {
+        path: PathBuf,
+        source: Box<toml::de::Error>,
+    },
+    #[error("{}: {reason}", path.display())]
+    Unsound { path: PathBuf, reason: String },
+}
+
+impl Recipe {
+    /// Reads and checks a recipe.
+    pub fn read(path: &Path) -> Result<Self, RecipeError> {
+        let text = std::fs::read_to_string(path).map_err(|source| RecipeError::Io {
+            path: path.into(),
+            source,
+        })?;
+        Self::parse(&text, path)
+    }
+
+    /// The same from text; `path` names it in errors.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, RecipeError> {
+        let recipe: Self = toml::from_str(text).map_err(|source| RecipeError::Toml {
+            path: path.into(),
+            source: Box::new(source),
+        })?;
+        recipe.check().map_err(|reason| RecipeError::Unsound {
+            path: path.into(),
+            reason,
+        })?;
+        Ok(recipe)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        self.corpus().validate().map_err(|e| text(&e))?;
+        if let Some(synth) = &self.data.synth {
+            synth.validate().map_err(|e| text(&e))?;
+        }
+        let frontend = self.frontend().ok_or_else(|| {
+            format!(
+                "frontend: found {:?}, expected `speech_16k`, `speech_16k_64` or a table of all parameters",
+                self.frontend
+            )
+        })?;
+        frontend.validate().map_err(|e| text(&e))?;
+        self.space.validate().map_err(|e| text(&e))?;
+        self.search.controller.validate().map_err(|e| text(&e))?;
+        self.search.budget.validate().map_err(|e| text(&e))?;
+        for train in [&self.search.train, &self.ensemble.train] {
+            train.validate().map_err(|e| text(&e))?;
+        }
+        for (field, found) in [
+            ("n_workers", self.n_workers),
+            ("ensemble.n_finalists", self.ensemble.n_finalists),
+            ("ensemble.n_members", self.ensemble.n_members),
+        ] {
+            if !(1..=64).contains(&found) {
+                return Err(format!("{field}: found {found}, expected 1 to 64"));
+            }
+        }
+        let mut names = std::collections::BTreeSet::new();
+        for Baseline { name, genome, .. } in &self.baselines {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+            if name.is_empty() || !name.chars().all(is_plain) || !names.insert(name) {
+                return Err(format!(
+                    "baselines: found the name `{name}`, expected letters, digits and dashes, each name once"
+                ));
+            }
+            genome
+                .validate()
+                .map_err(|error| format!("baseline {name}: {error}"))?;
+        }
+        Ok(())
+    }
+
+    /// The front-end that is meant; `None` for a preset that there is not.
+    pub fn frontend(&self) -> Option<FrontendSpec> {
+        match &self.frontend {
+            Frontend::Preset(name) => FrontendSpec::preset(name),
+            Frontend::Spec(spec) => Some((**spec).clone()),
+        }
+    }
+
+    /// What ingestion is told.
+    pub fn corpus(&self) -> CorpusSpec {
+        let data = &self.data;
+        CorpusSpec {
+            layout: data.layout.clone(),
+            speaker: data.speaker.clone(),
+            labels: data.labels.clone(),
+            splits: data.splits.clone(),
+            background: data.background.clone(),
+            clip_ms: data.clip_ms,
+            max_reject_share: data.max_reject_share,
+            seed: self.seed,
+        }
+    }
+
+    /// 16 hex digits of what can change a run's results: the recipe but for its title and number of
+    /// workers, the data by its fingerprint, the kind of device.
+    pub fn fingerprint(&self, data_fingerprint: &str, device_kind: &str) -> String {
+        let named = Self {
+            title: String::new(),
+            n_workers: 1,
+            ..self.clone()
+        };
+        let text = serde_json::to_string(&named).expect("a recipe is plain data");
+        let digest = Sha256::digest(format!("run 1|{device_kind}|{data_fingerprint}|{text}"));
+        digest[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}

@@ -1,0 +1,356 @@
+//! A finished run as the plain data of its report.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use auricle_datasets::Split;
+
+use super::judge::{Judged, speakers};
+use super::{Full, Run, RunError};
+use crate::evaluate::report::{
+    Budget, ClassCount, CorpusSummary, CostSummary, EpochPoint, MemberSummary, RejectSummary,
+    Report, Spent, SplitSummary, System, TrialStatus, TrialSummary,
+};
+use crate::evaluate::{Judgement, Measured, intervals};
+use crate::model::Cost;
+use crate::search::ensemble::Member;
+use crate::search::{Trial, TrialState};
+
+/// Resamplings of the ensemble's gain.
+const N_RESAMPLES: usize = 2_000;
+
+impl Run<'_> {
+    /// Judges everything on validation and, once, on test.
+    pub(super) fn report(
+        &self,
+        trials: &[Trial],
+        full: &Full,
+        members: &[Member],
+    ) -> Result<Report, RunError> {
+        let recipe = self.plan.recipe;
+        let each = |split| {
+            let probabilities = members
+                .iter()
+                .map(|member| self.probabilities(member, split));
+            probabilities.collect::<Result<Vec<_>, RunError>>()
+        };
+        let (validation, test) = (each(Split::Validation)?, each(Split::Test)?);
+        let single_test = self.judge(&test[..1], Split::Test)?;
+        let ensemble_test = self.judge(&test, Split::Test)?;
+        let single = System {
+            name: "searched, single".into(),
+            genome: full.chosen.genome.to_string(),
+            trial: full.trial,
+            cost: self.cost_summary(&[&full.chosen.cost]),
+            members: Vec::new(),
+            validation: Measured::Value(self.judge(&validation[..1], Split::Validation)?.judgement),
+            test: Measured::Value(single_test.judgement.clone()),
+        };
+        let ensemble = if members.len() > 1 {
+            Measured::Value(System {
+                name: format!("ensemble of {}", members.len()),
+                genome: format!("{} x {}", members.len(), full.chosen.genome),
+                trial: full.trial,
+                cost: self.cost_summary(
+                    &members
+                        .iter()
+                        .map(|member| &member.cost)
+                        .collect::<Vec<_>>(),
+                ),
+                members: members.iter().map(member_summary).collect(),
+                validation: Measured::Value(self.judge(&validation, Split::Validation)?.judgement),
+                test: Measured::Value(ensemble_test.judgement.clone()),
+            })
+        } else {
+            Measured::missing("the recipe asks for one member")
+        };
+        let baselines = full
+            .baselines
+            .iter()
+            .map(|member| self.baseline(member))
+            .collect::<Result<_, _>>()?;
+        Ok(Report {
+            title: recipe.title.clone(),
+            fingerprint: self.fingerprint.clone(),
+            created: self.plan.today.into(),
+            device: self.plan.device_name.into(),
+            seed: recipe.seed,
+            corpus: self.corpus_summary(),
+            protocol: self.protocol(full),
+            trials: trials
+                .iter()
+                .map(|trial| trial_summary(trial, full))
+                .collect(),
+            single: Measured::Value(single),
+            ensemble_gain: self.gain(&single_test, &ensemble_test)?,
+            ensemble,
+            baselines,
+            budget: self.budget(trials, full, members),
+            environment: BTreeMap::from([
+                (
+                    "program".to_owned(),
+                    format!("auricle {}", env!("CARGO_PKG_VERSION")),
+                ),
+                (
+                    "system".to_owned(),
+                    format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+                ),
+                (
+                    "trainings at a time".to_owned(),
+                    self.plan.n_workers.to_string(),
+                ),
+            ]),
+        })
+    }
+
+    fn baseline(&self, member: &Member) -> Result<System, RunError> {
+        let judge = |split| -> Result<Judgement, RunError> {
+            let probabilities = self.probabilities(member, split)?;
+            Ok(self.judge(&[probabilities], split)?.judgement)
+        };
+        let name = member.name.trim_start_matches("baseline-");
+        Ok(System {
+            name: name.into(),
+            genome: member.genome.to_string(),
+            trial: None,
+            cost: self.cost_summary(&[&member.cost]),
+            members: Vec::new(),
+            validation: Measured::Value(judge(Split::Validation)?),
+            test: Measured::Value(judge(Split::Test)?),
+        })
+    }
+
+    fn gain(
+        &self,
+        single: &Judged,
+        ensemble: &Judged,
+    ) -> Result<Measured<crate::evaluate::Interval>, RunError> {
+        let items = self.corpus.items(Split::Test);
+        let utterances: Vec<_> = items
+            .iter()
+            .map(|&item| self.corpus.utterance(item))
+            .collect();
+        Ok(intervals::bootstrap_gain_by_group(
+            &speakers(&utterances),
+            &single.scores.correct(),
+            &ensemble.scores.correct(),
+            N_RESAMPLES,
+            self.plan.recipe.seed,
+        )?)
+    }
+
+    fn cost_summary(&self, costs: &[&Cost]) -> CostSummary {
+        let frame_ms = 1e6 / self.corpus.ports().frames_per_1000_s as f64;
+        let window_ms = self.plan.recipe.frontend().map_or(0.0, |f| {
+            1000.0 * f.window_samples as f64 / f64::from(f.sample_rate_hz)
+        });
+        let longest = costs
+            .iter()
+            .map(|cost| cost.receptive_field_frames)
+            .try_fold(0, |longest, frames| Some(longest.max(frames?)));
+        let latency = costs
+            .iter()
+            .map(|cost| cost.latency_frames)
+            .max()
+            .unwrap_or(0);
+        CostSummary {
+            n_params: costs.iter().map(|cost| cost.n_params).sum(),
+            macs_per_second: costs.iter().map(|cost| cost.macs_per_second).sum(),
+            receptive_field_ms: match longest {
+                Some(frames) => Measured::from((frames - 1) as f64 * frame_ms + window_ms),
+                None => Measured::missing("a recurrent block remembers without end"),
+            },
+            latency_ms: Measured::from(latency as f64 * frame_ms + window_ms),
+            state_bytes: costs.iter().map(|cost| cost.state_bytes).sum(),
+        }
+    }
+
+    fn corpus_summary(&self) -> CorpusSummary {
+        let splits = [
+            ("train", Split::Train),
+            ("validation", Split::Validation),
+            ("test", Split::Test),
+        ];
+        let summary = |(name, split): (&str, Split)| {
+            let items = self.corpus.items(split);
+            let people: BTreeSet<&str> = items
+                .iter()
+                .filter_map(|&item| self.corpus.utterance(item).speaker.as_deref())
+                .collect();
+            let count = |class: usize| {
+                items
+                    .iter()
+                    .filter(|&&item| self.corpus.class(item) == class)
+                    .count()
+            };
+            SplitSummary {
+                name: name.into(),
+                n_utterances: items.len() as u64,
+                n_speakers: if people.is_empty() {
+                    Measured::missing("the corpus names no speakers")
+                } else {
+                    Measured::Value(people.len() as u64)
+                },
+                per_class: self
+                    .corpus
+                    .labels()
+                    .iter()
+                    .enumerate()
+                    .map(|(class, label)| ClassCount {
+                        label: label.clone(),
+                        n_utterances: count(class) as u64,
+                    })
+                    .collect(),
+            }
+        };
+        CorpusSummary {
+            name: self.plan.source.file_name().map_or_else(
+                || "corpus".into(),
+                |name| name.to_string_lossy().into_owned(),
+            ),
+            splits: splits.into_iter().map(summary).collect(),
+            rejects: self
+                .ingested
+                .rejects_by_reason
+                .iter()
+                .map(|(reason, &n)| RejectSummary {
+                    reason: reason.to_string(),
+                    n_files: n as u64,
+                })
+                .collect(),
+        }
+    }
+
+    fn protocol(&self, full: &Full) -> Vec<String> {
+        let synthetic = self.corpus.utterances().iter().any(|u| u.synthetic);
+        let mut protocol = vec![
+            "The train split was learnt from; trials, epochs, finalists and members were chosen on the \
+             validation split; the test split was judged once, after everything was chosen."
+                .to_owned(),
+            format!(
+                "The best {} genomes of the search were trained in full from fresh weights; the best of them by \
+                 validation loss is the single model, and trained again from other seeds it makes the ensemble, \
+                 whose probabilities are averaged with equal weights.",
+                full.finalists.len()
+            ),
+        ];
+        if synthetic {
+            protocol.push(
+                "The clips, test clips included, were spoken by a speech synthesiser: these numbers say \
+                 nothing of people."
+                    .to_owned(),
+            );
+        }
+        protocol.extend(full.failures.iter().map(|f| format!("Not trained: {f}.")));
+        protocol
+    }
+
+    fn budget(&self, trials: &[Trial], full: &Full, members: &[Member]) -> Budget {
+        let recipe = self.plan.recipe;
+        let (budget, limits) = (&recipe.search.budget, &recipe.space.limits);
+        let mut sentences = Vec::new();
+        sentences.extend(budget.n_trials.map(|n| format!("{n} trials")));
+        sentences.extend(
+            budget
+                .minutes
+                .map(|minutes| format!("{minutes} minutes of search")),
+        );
+        sentences.extend(
+            limits
+                .n_params
+                .map(|[low, high]| format!("{low} to {high} parameters")),
+        );
+        sentences.extend(
+            limits
+                .macs_per_second
+                .map(|[low, high]| format!("{low} to {high} multiply-accumulates a second")),
+        );
+        sentences.extend(
+            limits
+                .state_bytes
+                .map(|[low, high]| format!("{low} to {high} bytes of state")),
+        );
+        let spent = |what: &str, seconds: f64| Spent {
+            what: what.into(),
+            seconds: Measured::from(seconds),
+        };
+        Budget {
+            limits: sentences,
+            spent: vec![
+                spent(
+                    "training trials, all workers",
+                    trials.iter().map(|t| t.seconds).sum(),
+                ),
+                spent(
+                    "training the members",
+                    members.iter().map(|m| m.seconds).sum(),
+                ),
+                spent(
+                    "training baselines",
+                    full.baselines.iter().map(|m| m.seconds).sum(),
+                ),
+            ],
+        }
+    }
+}
+
+fn member_summary(member: &Member) -> MemberSummary {
+    MemberSummary {
+        name: member.name.clone(),
+        genome: member.genome.to_string(),
+        seed: member.seed,
+        weight: 1.0,
+        n_params: member.cost.n_params,
+        validation_accuracy: Measured::from(member.scores.validation_accuracy),
+    }
+}
+
+fn trial_summary(trial: &Trial, full: &Full) -> TrialSummary {
+    let (status, missing) = match &trial.state {
+        TrialState::Complete { .. } => (TrialStatus::Completed, ""),
+        TrialState::Failed { reason } => (
+            TrialStatus::Failed {
+                reason: reason.clone(),
+            },
+            "the trial failed",
+        ),
+        TrialState::Running => (
+            TrialStatus::Stopped {
+                reason: "still running when the budget was spent".into(),
+            },
+            "the trial did not end",
+        ),
+    };
+    let score = |value: Option<f64>| match value {
+        Some(value) => Measured::from(value),
+        None => Measured::missing(missing),
+    };
+    let scores = trial.scores();
+    TrialSummary {
+        number: trial.number,
+        genome: trial.genome.to_string(),
+        n_params: trial.cost.n_params,
+        macs_per_second: trial.cost.macs_per_second,
+        validation_accuracy: score(scores.map(|scores| scores.validation_accuracy)),
+        validation_loss: score(scores.map(|scores| scores.validation_loss)),
+        seconds: Measured::from(trial.seconds),
+        status,
+        parent: trial.parent,
+        fate: if full.trial == Some(trial.number) {
+            "chosen".into()
+        } else if full.finalists.contains(&trial.number) {
+            "finalist".into()
+        } else {
+            "dropped".into()
+        },
+        curve: trial
+            .curve
+            .iter()
+            .map(|point| EpochPoint {
+                epoch: point.epoch as u64,
+                train_loss: Measured::from(point.train_loss),
+                validation_loss: Measured::from(point.validation_loss),
+                validation_accuracy: Measured::from(point.validation_accuracy),
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,51 @@
+//! One finished recording -> one answer, as in training and evaluation.
+
+use auricle_features::{LogMel, fit_clip};
+
+use super::committee::Committee;
+use crate::bundle::{Bundle, BundleError};
+
+/// Answers for whole clips, one after another.
+pub struct ClipClassifier {
+    log_mel: LogMel,
+    committee: Committee,
+    clip_samples: usize,
+}
+
+impl ClipClassifier {
+    /// # Errors
+    ///
+    /// Where [`Bundle::validate`] finds one.
+    pub fn new(bundle: &Bundle) -> Result<Self, BundleError> {
+        Ok(Self {
+            log_mel: LogMel::new(&bundle.frontend)?,
+            committee: Committee::new(bundle)?,
+            clip_samples: bundle.clip_samples(),
+        })
+    }
+
+    /// Probabilities `[n_classes]` of a recording at the front-end's rate, brought to the length of a
+    /// training clip by [`fit_clip`]: a shorter one lies between zeros, of a longer one the middle counts.
+    ///
+    /// Each member's answer is its last one. Where its stride does not divide the clip's frames, that is
+    /// some frames before the end, and still the answer of the whole-clip network: causal layers of total
+    /// stride `s` have `ceil(n_frames / s)` outputs, the last of them at frame
+    /// `floor((n_frames - 1) / s) * s` in both forms.
+    pub fn classify(&mut self, samples: &[f32]) -> &[f32] {
+        let frames = self.log_mel.clip(&fit_clip(samples, self.clip_samples));
+        self.committee.reset();
+        for i in 0..frames.n_frames() {
+            self.committee.step(frames.frame(i));
+        }
+        self.committee.probabilities()
+    }
+}
+
+/// Probabilities `[n_classes]` of one recording: [`ClipClassifier::classify`] for a single use.
+///
+/// # Errors
+///
+/// Where [`Bundle::validate`] finds one.
+pub fn classify_clip(bundle: &Bundle, samples: &[f32]) -> Result<Vec<f32>, BundleError> {
+    Ok(ClipClassifier::new(bundle)?.classify(samples).to_vec())
+}

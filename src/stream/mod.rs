@@ -1,0 +1,25 @@
+//! Listening: samples in, detections out, with the networks of one bundle.
+//!
+//! Invariant: whatever way the samples are cut into chunks, a [`Session`] gives the same answers bit
+//! for bit and the same detections. Its answer at any time is what the bundle's networks say of the
+//! frames of all samples so far.
+//!
+//! The room opens no file and no microphone, knows no corpus, and learns nothing. Samples come at the
+//! rate of the bundle's front-end.
+
+mod clip;
+mod committee;
+mod detector;
+mod session;
+mod smoothing;
+
+pub use clip::{ClipClassifier, classify_clip};
+pub use detector::{Detector, Event};
+pub use session::{Answer, Detection, Session};
+
+pub use crate::bundle::DetectorSpec;
+
+#[cfg(test)]
+mod allocations;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,197 @@
+//! One stream of samples through front-end, networks, smoothing and detector.
+
+use auricle_features::{LogMel, LogMelStream};
+
+use super::committee::Committee;
+use super::detector::{Detector, Event};
+use super::smoothing::Smoothing;
+use crate::bundle::{Bundle, BundleError};
+
+/// Samples looked at in one piece; only how a chunk with broken samples is mended depends on it.
+const PIECE_SAMPLES: usize = 512;
+
+/// A keyword, heard in a stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detection {
+    pub keyword: String,
+    /// Where the keyword is: samples from the start of the stream to the end of the newest frame of the
+    /// answer with the highest smoothed score. The word itself has mostly just ended there; the
+    /// smoothing and the networks' look back at their clip put it up to about half a clip later.
+    pub at_sample: u64,
+    /// That score: a probability, averaged over the smoothing time.
+    pub score: f32,
+    /// Samples of the stream that had to be heard for the decision. Beyond the end of the stream for
+    /// what [`Session::finish`] decides.
+    pub decided_at_sample: u64,
+}
+
+/// What the networks say at one time, for tests and traces.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Answer<'a> {
+    /// Samples from the start of the stream to the end of the newest frame.
+    pub at_sample: u64,
+    /// Weighted mean of the members' probabilities `[n_classes]`.
+    pub raw: &'a [f32],
+    /// The same, averaged over the smoothing time `[n_classes]`.
+    pub smoothed: &'a [f32],
+}
+
+/// Hears one stream. Made once; [`Session::finish`] or [`Session::reset`] make it ready for the next.
+///
+/// After it is made it allocates nothing but the name in each [`Detection`].
+pub struct Session {
+    labels: Vec<String>,
+    frontend: LogMelStream,
+    hearing: Hearing,
+    tail_samples: usize,
+}
+
+/// What becomes of frames.
+struct Hearing {
+    window_samples: u64,
+    hop_samples: u64,
+    n_frames: u64,
+    committee: Committee,
+    raw: Vec<f32>,
+    smoothing: Smoothing,
+    detector: Detector,
+}
+
+impl Session {
+    /// # Errors
+    ///
+    /// Where [`Bundle::validate`] finds one.
+    pub fn new(bundle: &Bundle) -> Result<Self, BundleError> {
+        let committee = Committee::new(bundle)?;
+        let hop_samples = bundle.frontend.hop_samples as u64;
+        let detector = Detector::new(
+            &bundle.detector,
+            &bundle.labels,
+            bundle.frontend.sample_rate_hz,
+            hop_samples * committee.answer_frames() as u64,
+        );
+        let n_classes = bundle.labels.len();
+        Ok(Self {
+            labels: bundle.labels.clone(),
+            frontend: LogMelStream::new(LogMel::new(&bundle.frontend)?),
+            tail_samples: bundle.clip_samples() / 2,
+            hearing: Hearing {
+                window_samples: bundle.frontend.window_samples as u64,
+                hop_samples,
+                n_frames: 0,
+                committee,
+                raw: vec![0.0; n_classes],
+                smoothing: Smoothing::new(detector.n_smoothed_answers(), n_classes),
+                detector,
+            },
+        })
+    }
+
+    /// Class names, in the order of an [`Answer`]'s values.
+    pub fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    /// Samples from one answer to the next.
+    pub fn answer_samples(&self) -> u64 {
+        self.hearing.hop_samples * self.hearing.committee.answer_frames() as u64
+    }
+
+    /// Takes any number of samples at the front-end's rate, full scale -1 to 1, and calls `on` with each
+    /// keyword that they complete. A sample that is no finite number is heard as 0.
+    pub fn push(&mut self, samples: &[f32], on: impl FnMut(Detection)) {
+        self.push_traced(samples, on, |_| {});
+    }
+
+    /// As [`Session::push`]; `on_answer` sees every answer, before a detection that it completes.
+    pub fn push_traced(
+        &mut self,
+        samples: &[f32],
+        mut on: impl FnMut(Detection),
+        mut on_answer: impl FnMut(&Answer),
+    ) {
+        let Self {
+            labels,
+            frontend,
+            hearing,
+            ..
+        } = self;
+        let mut hear = |frame: &[f32]| {
+            if let Some(event) = hearing.frame(frame, &mut on_answer) {
+                on(detection(labels, event));
+            }
+        };
+        for piece in samples.chunks(PIECE_SAMPLES) {
+            if piece.iter().all(|sample| sample.is_finite()) {
+                frontend.push_with(piece, &mut hear);
+                continue;
+            }
+            let mut mended = [0.0; PIECE_SAMPLES];
+            for (mended, &sample) in mended.iter_mut().zip(piece) {
+                *mended = if sample.is_finite() { sample } else { 0.0 };
+            }
+            frontend.push_with(&mended[..piece.len()], &mut hear);
+        }
+    }
+
+    /// The stream has ended. Half a clip of zeros is heard after it, so that the networks see its last
+    /// word where they saw words in training: in the middle of a clip. Then all is ready for a new stream.
+    pub fn finish(&mut self, on: impl FnMut(Detection)) {
+        self.finish_traced(on, |_| {});
+    }
+
+    /// As [`Session::finish`]; `on_answer` sees every answer.
+    pub fn finish_traced(
+        &mut self,
+        mut on: impl FnMut(Detection),
+        mut on_answer: impl FnMut(&Answer),
+    ) {
+        let silence = [0.0; PIECE_SAMPLES];
+        let mut n_left = self.tail_samples;
+        while n_left > 0 {
+            let n = n_left.min(PIECE_SAMPLES);
+            self.push_traced(&silence[..n], &mut on, &mut on_answer);
+            n_left -= n;
+        }
+        if let Some(event) = self.hearing.detector.finish() {
+            on(detection(&self.labels, event));
+        }
+        self.reset();
+    }
+
+    /// Forgets the stream, without deciding what is open.
+    pub fn reset(&mut self) {
+        self.frontend.reset();
+        self.hearing.n_frames = 0;
+        self.hearing.committee.reset();
+        self.hearing.smoothing.reset();
+        self.hearing.detector.reset();
+    }
+}
+
+impl Hearing {
+    fn frame(&mut self, frame: &[f32], on_answer: &mut impl FnMut(&Answer)) -> Option<Event> {
+        let at_sample = self.n_frames * self.hop_samples + self.window_samples;
+        self.n_frames += 1;
+        if !self.committee.step(frame) {
+            return None;
+        }
+        self.raw.copy_from_slice(self.committee.probabilities());
+        let smoothed = self.smoothing.push(&self.raw);
+        on_answer(&Answer {
+            at_sample,
+            raw: &self.raw,
+            smoothed,
+        });
+        self.detector.push(at_sample, smoothed)
+    }
+}
+
+fn detection(labels: &[String], event: Event) -> Detection {
+    Detection {
+        keyword: labels[event.label].clone(),
+        at_sample: event.at_sample,
+        score: event.score,
+        decided_at_sample: event.decided_at_sample,
+    }
+}

@@ -1,0 +1,88 @@
+//! Every recipe of the house can be read, and its smoke form runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use auricle::recipe::Recipe;
+
+use crate::pipeline::auricle;
+use crate::tones;
+
+fn recipes() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
+    let mut found: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path().join("recipe.toml"))
+        .filter(|path| path.exists())
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn every_recipe_is_sound_and_stands_beside_a_page_on_it() {
+    assert!(recipes().len() >= 2);
+    for path in recipes() {
+        Recipe::read(&path).unwrap_or_else(|error| panic!("{error}"));
+        assert!(
+            path.with_file_name("README.md").exists(),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn every_recipe_runs_in_its_smoke_form_over_tones() {
+    for path in recipes() {
+        let folder = tempfile::tempdir().unwrap();
+        let recipe = Recipe::read(&path).unwrap();
+        let corpus = folder.path().join("corpus");
+        let mut words = recipe.data.labels.keywords.clone();
+        if recipe.data.labels.unknown {
+            words.extend(["other0".to_owned(), "other1".to_owned()]);
+        }
+        tones::corpus(&corpus, &words, 40);
+        let mut smoke = recipe.clone();
+        smoke.data.splits = auricle_datasets::SplitSpec::List {
+            path: "splits.tsv".into(),
+            train: "train".into(),
+            validation: Some("validation".into()),
+            test: Some("test".into()),
+            validation_percent_of_train: None,
+        };
+        if recipe.data.labels.silence {
+            let noise = corpus.join("_background_noise_");
+            fs::create_dir_all(&noise).unwrap();
+            let hum: Vec<f32> = (0..20).flat_map(|take| tones::clip(9, 50, take)).collect();
+            let clip = auricle::audio::Clip {
+                samples: hum,
+                sample_rate_hz: tones::SAMPLE_RATE_HZ,
+            };
+            auricle::audio::write_wav(&noise.join("hum.wav"), &clip).unwrap();
+        }
+        smoke.data.synth = None;
+        smoke.search.train.n_epochs = 1;
+        smoke.search.budget.minutes = None;
+        smoke.search.budget.n_trials = Some(2);
+        smoke.ensemble.train.n_epochs = 1;
+        smoke.ensemble.n_finalists = 1;
+        smoke.ensemble.n_members = 2;
+        smoke.baselines.truncate(1);
+        let file = folder.path().join("smoke.toml");
+        fs::write(&file, toml::to_string(&smoke).unwrap()).unwrap();
+        let (status, text) = auricle(&[
+            "run".as_ref(),
+            file.as_ref(),
+            "--data".as_ref(),
+            corpus.as_ref(),
+            "--runs".as_ref(),
+            folder.path().join("runs").as_ref(),
+            "--device".as_ref(),
+            "cpu".as_ref(),
+        ]);
+        assert!(status, "{}: {text}", path.display());
+        assert!(text.contains("ensemble of 2"), "{text}");
+    }
+}
