@@ -16,7 +16,7 @@ pub mod batch;
 pub mod corpus;
 pub mod labels;
 pub mod manifest;
-mod partial;
+pub mod partial;
 pub mod sampler;
 pub mod seeded;
 pub mod shard;

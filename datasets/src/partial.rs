@@ -105,6 +105,15 @@ pub(crate) fn write_whole(
     partial.finish(durability)
 }
 
+/// Writes these bytes as a whole file, on the disk before the name is, or leaves what was there.
+///
+/// # Errors
+///
+/// What the system says of the folder, the space or the path.
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_whole(path, Durability::Synced, |out| out.write_all(bytes))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

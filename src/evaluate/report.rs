@@ -4,9 +4,9 @@
 //! file without scripts or requests. It knows no genome, no network and no clock; who fills it in passes texts and numbers.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 
+use auricle_datasets::partial::write_bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{EvaluateError, Interval, Judgement, Measured};
@@ -268,30 +268,9 @@ pub fn read_json(path: &Path) -> Result<Report, EvaluateError> {
 }
 
 fn write_atomically(path: &Path, content: &[u8]) -> Result<(), EvaluateError> {
-    let failed = |source| EvaluateError::Write {
+    write_bytes(path, content).map_err(|source| EvaluateError::Write {
         path: path.into(),
         source,
-    };
-    let Some(name) = path.file_name() else {
-        return Err(failed(std::io::Error::new(
-            std::io::ErrorKind::InvalidInput,
-            "the path names no file",
-        )));
-    };
-    let mut temporary = std::ffi::OsString::from(".");
-    temporary.push(name);
-    temporary.push(format!(".{}.partial", std::process::id()));
-    let temporary = path.with_file_name(temporary);
-    let write = || {
-        let mut file = std::fs::File::create(&temporary)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    };
-    write().map_err(|source| {
-        // The error of the write is what matters; a leftover that cannot be removed does no harm.
-        let _ = std::fs::remove_file(&temporary);
-        failed(source)
     })
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use auricle_datasets::partial::write_bytes;
 use auricle_datasets::{CorpusSpec, Utterance};
 use auricle_features::FrontendSpec;
 use serde::{Deserialize, Serialize};
@@ -95,23 +96,11 @@ pub(super) fn remove_leftovers(into: &Path) {
     }
 }
 
-/// Writes beside the place, then renames: the file is whole or absent.
+/// A whole file or none.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), IngestError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.partial", std::process::id()));
-    let partial = path.with_file_name(name);
-    let write = || -> io::Result<()> {
-        let mut file = fs::File::create(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)
-    };
-    write().map_err(|source| {
-        let _ = fs::remove_file(&partial);
-        IngestError::Io {
-            path: path.to_owned(),
-            source,
-        }
+    write_bytes(path, bytes).map_err(|source| IngestError::Io {
+        path: path.to_owned(),
+        source,
     })
 }
 

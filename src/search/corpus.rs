@@ -184,8 +184,9 @@ impl Corpus {
     pub fn evaluation_batch(&self, items: &[usize]) -> Batch {
         let mut batch = self.new_batch(items.len());
         for &item in items {
-            let (values, n_frames) = self.features.features(item);
-            if n_frames == self.n_frames() {
+            // What is stored is of the whole recording: the same only where that is a clip long.
+            if self.samples.n_rows(item) == self.clip_samples {
+                let (values, _) = self.features.features(item);
                 batch.push(values, self.classes[item], 0.0, Crop::Centre);
             } else {
                 let frames = self

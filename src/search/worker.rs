@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use auricle_datasets::partial::write_bytes;
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 
@@ -158,21 +159,15 @@ pub fn seed_for(seed: u64, purpose: &str) -> u64 {
     u64::from_le_bytes(digest[..8].try_into().expect("a digest has 32 bytes"))
 }
 
-/// Writes a file so that it is there wholly or not at all, also after a crash.
+/// Writes a file and the folders above it: wholly or not at all, also after a crash.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ArtefactError> {
-    let attempt = || -> std::io::Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)?;
-        let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
-        let mut file = std::fs::File::create(&temporary)?;
-        std::io::Write::write_all(&mut file, bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    };
-    attempt().map_err(|source| ArtefactError::Io {
-        path: path.into(),
-        source,
-    })
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)
+        .and_then(|()| write_bytes(path, bytes))
+        .map_err(|source| ArtefactError::Io {
+            path: path.into(),
+            source,
+        })
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -129,7 +129,12 @@ fn bad_files_are_set_aside_and_too_many_of_them_end_the_run_with_a_reason() {
     }
     let (status, text) = ingest();
     assert!(!status, "{text}");
-    for word in ["clips are bad", "expected at most 5 %", "s01_nohash_0.wav", "rejects.jsonl"] {
+    for word in [
+        "clips are bad",
+        "expected at most 5 %",
+        "s01_nohash_0.wav",
+        "rejects.jsonl",
+    ] {
         assert!(text.contains(word), "`{word}` is not in: {text}");
     }
 }
