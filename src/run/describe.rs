@@ -227,7 +227,7 @@ impl Run<'_> {
              validation split; the test split was judged once, after everything was chosen."
                 .to_owned(),
             format!(
-                "The best {} genomes of the search were trained in full from fresh weights; the best of them by \
+                "The best {} genomes of the search, of every line of descent the best first, were trained in full from fresh weights; the best of them by \
                  validation loss is the single model, and trained again from other seeds it makes the ensemble, \
                  whose probabilities are averaged with equal weights.",
                 full.finalists.len()
@@ -269,9 +269,10 @@ impl Run<'_> {
                 .state_bytes
                 .map(|[low, high]| format!("{low} to {high} bytes of state")),
         );
+        // The sum of nothing is -0.0 in floating point.
         let spent = |what: &str, seconds: f64| Spent {
             what: what.into(),
-            seconds: Measured::from(seconds),
+            seconds: Measured::from(seconds + 0.0),
         };
         Budget {
             limits: sentences,

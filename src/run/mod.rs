@@ -22,7 +22,7 @@ use crate::recipe::Recipe;
 use crate::search::corpus::{CorpusError, CorpusParts};
 use crate::search::ensemble::{Job, JobEnd, Member, train_in_full};
 use crate::search::store::{SqliteStore, StoreError, StudyStore};
-use crate::search::study::{Ending, StudyError, ranking};
+use crate::search::study::{Ending, StudyError, finalists};
 use crate::search::worker::{ArtefactError, Workshop, write_whole};
 use crate::search::{Corpus, Trial, search};
 
@@ -218,7 +218,7 @@ impl<'a> Run<'a> {
     fn train_finalists(&self, trials: &[Trial], watch: &dyn Watch) -> Result<Full, RunError> {
         let recipe = self.plan.recipe;
         let spec = &recipe.ensemble;
-        let finalists: Vec<&Trial> = ranking(trials).into_iter().take(spec.n_finalists).collect();
+        let finalists = finalists(trials, spec.n_finalists);
         if finalists.is_empty() {
             return Err(RunError::NoTrial);
         }

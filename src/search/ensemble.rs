@@ -1,7 +1,8 @@
 //! Model Search's ensemble (Mazzawi et al. 2019, algorithm 3): the best architecture trained p times
 //! from different seeds, answers averaged. And the full trainings that lead there.
 //!
-//! A search scores genomes after short trainings on inherited weights, so first the best few are each
+//! A search scores genomes after short trainings on inherited weights, so first the best few (see
+//! [`finalists`](super::study::finalists)) are each
 //! trained in full from fresh weights and the best of these by validation loss is chosen. Everything
 //! is chosen on the validation split.
 
