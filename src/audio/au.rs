@@ -33,17 +33,7 @@ pub(super) struct AuReader {
 
 impl AuReader {
     pub fn open(mut file: File, path: &Path) -> Result<Self, AudioError> {
-        let io = |source: io::Error| match source.kind() {
-            io::ErrorKind::UnexpectedEof => AudioError::Truncated {
-                path: path.to_owned(),
-                found_s: 0.0,
-                header_s: None,
-            },
-            _ => AudioError::Io {
-                path: path.to_owned(),
-                source,
-            },
-        };
+        let io = |source: io::Error| AudioError::reading_header(path, source);
         let lie = |what, found: u32, expected: String| AudioError::LyingHeader {
             path: path.to_owned(),
             what,

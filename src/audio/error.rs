@@ -1,6 +1,6 @@
 //! Why a sound could not be had, sorted by what the caller can do about it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
 pub enum AudioError {
@@ -85,6 +85,21 @@ pub enum AudioError {
 }
 
 impl AudioError {
+    /// A header that could not be read: cut off where the file ends too soon.
+    pub(super) fn reading_header(path: &Path, source: std::io::Error) -> Self {
+        match source.kind() {
+            std::io::ErrorKind::UnexpectedEof => AudioError::Truncated {
+                path: path.to_owned(),
+                found_s: 0.0,
+                header_s: None,
+            },
+            _ => AudioError::Io {
+                path: path.to_owned(),
+                source,
+            },
+        }
+    }
+
     /// One word for the kind of trouble, fit for counting.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -33,17 +33,7 @@ pub(super) fn inspect(
     path: &Path,
     n_file_bytes: u64,
 ) -> Result<Option<AudioError>, AudioError> {
-    let io = |source: io::Error| match source.kind() {
-        io::ErrorKind::UnexpectedEof => AudioError::Truncated {
-            path: path.to_owned(),
-            found_s: 0.0,
-            header_s: None,
-        },
-        _ => AudioError::Io {
-            path: path.to_owned(),
-            source,
-        },
-    };
+    let io = |source: io::Error| AudioError::reading_header(path, source);
     let lie = |what, found: String, expected: String| AudioError::LyingHeader {
         path: path.to_owned(),
         what,

@@ -112,14 +112,7 @@ fn codec_name(id: AudioCodecId) -> Option<&'static str> {
 pub(super) fn refusal(path: &Path, error: Error) -> AudioError {
     let path = path.to_owned();
     match error {
-        Error::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            AudioError::Truncated {
-                path,
-                found_s: 0.0,
-                header_s: None,
-            }
-        }
-        Error::IoError(source) => AudioError::Io { path, source },
+        Error::IoError(source) => AudioError::reading_header(&path, source),
         Error::Unsupported(reason) if reason.contains("probe") => AudioError::NotAudio {
             path,
             found: "a marker of audio with nothing fitting behind it".to_owned(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::model::blocks::conv1d::Conv1dSpec;
-use crate::model::{Block, Cost, Genome, Head, Ports};
+use crate::model::{Block, Cost, Genome, GenomeError, Head, Ports};
 
 /// The search space, as a recipe writes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,25 +18,17 @@ pub struct SpaceSpec {
     pub depth: [usize; 2],
     pub stem: Choices,
     /// One table a kind: `kind`, and for each of its fields a list of values.
-    pub blocks: Vec<BlockChoices>,
-    pub heads: Vec<HeadChoices>,
+    pub blocks: Vec<KindChoices>,
+    pub heads: Vec<KindChoices>,
     pub limits: Limits,
 }
 
 /// Field name to its values.
 pub type Choices = Map<String, Value>;
 
-/// The values of one block kind.
+/// The values of one kind of block or head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BlockChoices {
-    pub kind: String,
-    #[serde(flatten)]
-    pub fields: Choices,
-}
-
-/// The values of one head kind.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HeadChoices {
+pub struct KindChoices {
     pub kind: String,
     #[serde(flatten)]
     pub fields: Choices,
@@ -105,36 +97,14 @@ impl SpaceSpec {
         if self.heads.is_empty() {
             return Err(SpaceError::Empty { place: "heads" });
         }
-        each_value("stem", None, &self.stem, |place, value| {
-            let stem: Conv1dSpec = parse(place, value)?;
-            let error = stem.validate(place).err();
-            error.map_or(Ok(()), |error| Err(no_such(place, error)))
-        })?;
-        for choices in &self.blocks {
-            let place = format!("blocks ({})", choices.kind);
-            each_value(
-                &place,
-                Some(&choices.kind),
-                &choices.fields,
-                |place, value| {
-                    let block: Block = parse(place, value)?;
-                    let error = block.validate(place).err();
-                    error.map_or(Ok(()), |error| Err(no_such(place, error)))
-                },
-            )?;
+        check_values("stem", None, &self.stem, Conv1dSpec::validate)?;
+        for KindChoices { kind, fields } in &self.blocks {
+            let place = format!("blocks ({kind})");
+            check_values(&place, Some(kind), fields, Block::validate)?;
         }
-        for choices in &self.heads {
-            let place = format!("heads ({})", choices.kind);
-            each_value(
-                &place,
-                Some(&choices.kind),
-                &choices.fields,
-                |place, value| {
-                    let head: Head = parse(place, value)?;
-                    let error = head.validate(place).err();
-                    error.map_or(Ok(()), |error| Err(no_such(place, error)))
-                },
-            )?;
+        for KindChoices { kind, fields } in &self.heads {
+            let place = format!("heads ({kind})");
+            check_values(&place, Some(kind), fields, Head::validate)?;
         }
         Ok(())
     }
@@ -183,24 +153,22 @@ impl SpaceSpec {
     }
 }
 
-fn no_such(place: &str, reason: impl ToString) -> SpaceError {
-    SpaceError::NoSuch {
-        place: place.into(),
-        reason: reason.to_string(),
-    }
-}
-
-fn parse<T: for<'a> Deserialize<'a>>(place: &str, value: Value) -> Result<T, SpaceError> {
-    serde_json::from_value(value).map_err(|error| no_such(place, error))
-}
-
-/// Calls `check` with every value of every field, the other fields at their first.
-fn each_value(
+/// Builds and validates the part with every value of every field, the other fields at their first.
+fn check_values<T: for<'a> Deserialize<'a>>(
     place: &str,
     kind: Option<&str>,
     fields: &Choices,
-    check: impl Fn(&str, Value) -> Result<(), SpaceError>,
+    validate: impl Fn(&T, &str) -> Result<(), GenomeError>,
 ) -> Result<(), SpaceError> {
+    let check = |values: Choices| {
+        let no_such = |reason: String| SpaceError::NoSuch {
+            place: place.into(),
+            reason,
+        };
+        let part: T = serde_json::from_value(Value::Object(values))
+            .map_err(|error| no_such(error.to_string()))?;
+        validate(&part, place).map_err(|error| no_such(error.to_string()))
+    };
     let mut first = tagged(kind);
     for (field, values) in fields {
         let values = values.as_array().filter(|values| !values.is_empty());
@@ -211,12 +179,12 @@ fn each_value(
         })?;
         first.insert(field.clone(), value[0].clone());
     }
-    check(place, Value::Object(first.clone()))?;
+    check(first.clone())?;
     for (field, values) in fields {
         for value in values.as_array().into_iter().flatten() {
             let mut one = first.clone();
             one.insert(field.clone(), value.clone());
-            check(place, Value::Object(one))?;
+            check(one)?;
         }
     }
     Ok(())

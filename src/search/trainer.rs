@@ -162,6 +162,7 @@ pub fn train(training: &Training, watch: &dyn Watch) -> Result<Outcome, TrainErr
         .with_epsilon(1e-8)
         .init();
     let mut best: Option<Outcome> = None;
+    let mut best_epoch = 0;
     let mut curve = Vec::new();
     let mut step = 0;
     for epoch in 0..spec.n_epochs {
@@ -210,6 +211,7 @@ pub fn train(training: &Training, watch: &dyn Watch) -> Result<Outcome, TrainErr
             .as_ref()
             .is_none_or(|best| scores.validation_loss < best.scores.validation_loss);
         if is_better {
+            best_epoch = epoch;
             best = Some(Outcome {
                 weights: network.store(genome, &ports),
                 scores,
@@ -217,12 +219,10 @@ pub fn train(training: &Training, watch: &dyn Watch) -> Result<Outcome, TrainErr
                 n_steps: step,
             });
         }
-        let best_epoch = curve.iter().rev().position(|point| {
-            best.as_ref()
-                .is_some_and(|best| point.validation_loss == best.scores.validation_loss)
-        });
-        if let (Some(patience), Some(n_since)) = (spec.patience_epochs, best_epoch)
-            && n_since >= patience
+        let n_since = epoch - best_epoch;
+        if spec
+            .patience_epochs
+            .is_some_and(|patience| n_since >= patience)
         {
             break;
         }

@@ -168,10 +168,6 @@ impl ConvNormStep {
     pub fn n_state_values(&self) -> usize {
         self.history.n_values()
     }
-
-    pub fn n_out(&self) -> usize {
-        self.shape.n_out
-    }
 }
 
 #[cfg(feature = "search")]

@@ -96,10 +96,6 @@ impl GruStep {
     pub fn n_state_values(&self) -> usize {
         self.hidden.len()
     }
-
-    pub fn n_out(&self) -> usize {
-        self.shape.n_units
-    }
 }
 
 fn sigmoid(x: f32) -> f32 {

@@ -55,10 +55,6 @@ impl LinearStep {
             add_scaled(output, *value, row);
         }
     }
-
-    pub fn n_out(&self) -> usize {
-        self.shape.n_out
-    }
 }
 
 #[cfg(feature = "search")]
