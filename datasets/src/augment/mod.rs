@@ -67,6 +67,29 @@ pub struct AugmentError {
 }
 
 impl AugmentSpec {
+    /// Every range times `strength`: 0 leaves every clip as it is, 1 is as written. Probabilities stay within 1,
+    /// speeds within what is allowed.
+    pub fn scaled(&self, strength: f32) -> Self {
+        let count = |n: usize| (n as f32 * strength).round() as usize;
+        Self {
+            time_shift_ms: self.time_shift_ms * strength,
+            gain_db: self.gain_db.map(|range| range.map(|db| db * strength)),
+            noise: self.noise.as_ref().map(|noise| NoiseMix {
+                probability: (noise.probability * strength).clamp(0.0, 1.0),
+                ..noise.clone()
+            }),
+            speed: self.speed.map(|range| {
+                range.map(|factor| (1.0 + (factor - 1.0) * strength).clamp(0.85, 1.15))
+            }),
+            spec_augment: self.spec_augment.as_ref().map(|masks| SpecAugment {
+                max_time_frames: count(masks.max_time_frames),
+                max_bands: count(masks.max_bands),
+                ..masks.clone()
+            }),
+            max_frame_shift: count(self.max_frame_shift),
+        }
+    }
+
     /// Leaves every clip as it is.
     pub fn none() -> Self {
         Self {
