@@ -4,9 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::genome::{Genome, Ports};
-use super::layers::conv_norm::ConvShape;
-use super::layers::gru::GruShape;
-use super::layers::linear::LinearShape;
+use super::layers::LayerShape;
 
 /// The cost of one network.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,10 +29,8 @@ impl Cost {
         for (_, wiring) in &wirings {
             wiring.account(&mut tally);
         }
-        let (_, last) = wirings.last().expect("a genome has a stem");
-        genome
-            .head
-            .account(last.n_out(), ports.n_classes, &mut tally);
+        let n_features = genome.features_port(ports.n_mels).n_values();
+        genome.head.account(n_features, ports.n_classes, &mut tally);
         Self {
             n_params: tally.n_params,
             macs_per_second: tally.macs_per_second.round() as u64,
@@ -76,32 +72,21 @@ impl Tally {
         macs_per_step as f64 * self.frames_per_second / self.jump_frames as f64
     }
 
-    /// A convolution on the main path.
-    pub fn conv(&mut self, shape: &ConvShape) {
-        self.reach_frames += shape.past_frames() * self.jump_frames;
-        self.jump_frames *= shape.stride_frames;
-        self.side_conv(shape);
+    /// A layer on the main path.
+    pub fn layer(&mut self, shape: &dyn LayerShape) {
+        match shape.past_frames() {
+            Some(past_frames) => self.reach_frames += past_frames * self.jump_frames,
+            None => self.bounded = false,
+        }
+        self.jump_frames *= shape.stride_frames();
+        self.side_layer(shape);
     }
 
-    /// A convolution beside the main path, whose outputs come at the main path's present rate.
-    pub fn side_conv(&mut self, shape: &ConvShape) {
+    /// A layer beside the main path, whose outputs come at the main path's present rate.
+    pub fn side_layer(&mut self, shape: &dyn LayerShape) {
         self.n_params += shape.n_params();
         self.n_state_values += shape.n_state_values();
         self.macs_per_second += self.per_second(shape.macs_per_step());
-    }
-
-    /// A matrix at every frame.
-    pub fn linear(&mut self, shape: &LinearShape) {
-        self.n_params += shape.n_params();
-        self.macs_per_second += self.per_second(shape.macs_per_step());
-    }
-
-    /// A recurrent layer: it reads all that came before.
-    pub fn gru(&mut self, shape: &GruShape) {
-        self.n_params += shape.n_params();
-        self.n_state_values += shape.n_state_values();
-        self.macs_per_second += self.per_second(shape.macs_per_step());
-        self.bounded = false;
     }
 
     /// A window of the last `n_steps` frames of `n_channels`.

@@ -43,7 +43,7 @@ impl StreamNet {
             .iter()
             .map(|(_, wiring)| wiring.stride_frames())
             .product();
-        let n_features = wirings.last().map_or(0, |(_, wiring)| wiring.n_out());
+        let n_features = genome.features_port(ports.n_mels).n_values();
         let n_mels = ports.n_mels;
         Ok(Self {
             mean: weights.get("input.mean", &[n_mels])?.to_vec(),

@@ -37,6 +37,8 @@ pub enum WeightsError {
     },
     #[error("tensor {name} holds a value that is not finite")]
     NotFinite { name: String },
+    #[error("layer {name} reads frames after its own, expected one that streams")]
+    CannotStream { name: String },
 }
 
 impl Weights {

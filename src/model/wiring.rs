@@ -1,16 +1,29 @@
-//! How a block's layers hang together: a chain, and beside it perhaps a shortcut that is added.
+//! How a block's layers hang together: stages one after the other, each a chain of layers and beside it
+//! perhaps a shortcut that is added or concatenated.
 //!
 //! A block kind only says its [`Wiring`]; what it costs, its first weights, its trainable form and
-//! its stepping form all follow from that here, once for every kind.
+//! its stepping form all follow from that here, once for every kind. A new layer is a variant of [`Layer`]
+//! and of the two enums of its forms.
 
 use super::cost::Tally;
+use super::layers::activation::{ActivationShape, ActivationStep};
+use super::layers::attention::{AttentionShape, AttentionStep};
+use super::layers::bidirectional::BidirectionalShape;
+use super::layers::broadcast::{BroadcastShape, BroadcastStep};
 use super::layers::conv_norm::{ConvNormStep, ConvShape};
+use super::layers::conv2d::{Conv2dShape, Conv2dStep};
 use super::layers::gru::{GruShape, GruStep};
+use super::layers::identity::{IdentityShape, IdentityStep};
+use super::layers::layer_norm::{LayerNormShape, LayerNormStep};
 use super::layers::linear::{LinearShape, LinearStep};
-use super::layers::relu;
+use super::layers::pool::{PoolShape, PoolStep};
+use super::layers::recurrent::{RecurrentShape, RecurrentStep};
+use super::layers::squeeze_excite::{SqueezeExciteShape, SqueezeExciteStep};
+use super::layers::{LayerShape, Step, relu};
+use super::port::Port;
 use super::weights::{Weights, WeightsError};
 
-/// One layer and its name below the block's.
+/// One layer and its name below the block's. Names within a block differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
     pub name: &'static str,
@@ -20,83 +33,157 @@ pub struct Link {
 /// A layer by its shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layer {
-    /// Convolution and normalisation, then ReLU if asked for.
-    Conv { shape: ConvShape, relu: bool },
+    /// Convolution over time and normalisation.
+    Conv(ConvShape),
     /// A matrix at every frame.
     Linear(LinearShape),
-    /// A recurrent layer.
+    /// A gated recurrent layer.
     Gru(GruShape),
+    /// What the mean over bands says in time, added to every band.
+    Broadcast(BroadcastShape),
+    /// Convolution over bands and time, perhaps normalised.
+    Conv2d(Conv2dShape),
+    /// Nothing.
+    Identity(IdentityShape),
+    /// Mean or maximum over bands and time.
+    Pool(PoolShape),
+    /// A gate a channel from what was heard lately.
+    SqueezeExcite(SqueezeExciteShape),
+    /// A function without weights.
+    Activation(ActivationShape),
+    /// Each frame over frames around it.
+    Attention(AttentionShape),
+    /// Two recurrent layers, one from either end.
+    Bidirectional(BidirectionalShape),
+    /// Each frame normalised by itself.
+    LayerNorm(LayerNormShape),
+    /// A simple or a long short-term recurrent layer.
+    Recurrent(RecurrentShape),
 }
 
-/// What is added to the end of the chain, before a last ReLU.
+/// What goes around a chain to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shortcut {
-    /// Nothing, and no last ReLU.
     None,
-    /// The block's own input.
+    /// The stage's own input is added.
     Identity,
-    /// The input through a convolution of the chain's total stride (named `shortcut`).
-    Conv(ConvShape),
+    /// The input is added through one layer of the chain's total stride (named `shortcut`).
+    Layer(Layer),
+    /// Nothing is added: the stage's own input, of this shape, stands before the chain's end. Only without stride.
+    Concatenate(Port),
 }
 
-/// The layers of one block.
+/// A chain of layers and what goes around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wiring {
+pub struct Stage {
     pub chain: Vec<Link>,
     pub shortcut: Shortcut,
+    /// ReLU at the chain's end, after the sum where there is one.
+    pub relu: bool,
+}
+
+/// The layers of one block: stages in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wiring {
+    pub stages: Vec<Stage>,
 }
 
 impl Layer {
-    /// Channels that leave the layer.
-    pub fn n_out(&self) -> usize {
+    pub(crate) fn shape(&self) -> &dyn LayerShape {
         match self {
-            Self::Conv { shape, .. } => shape.n_out,
-            Self::Linear(shape) => shape.n_out,
-            Self::Gru(shape) => shape.n_units,
-        }
-    }
-
-    fn stride_frames(&self) -> usize {
-        match self {
-            Self::Conv { shape, .. } => shape.stride_frames,
-            Self::Linear(_) | Self::Gru(_) => 1,
+            Self::Conv(shape) => shape,
+            Self::Linear(shape) => shape,
+            Self::Gru(shape) => shape,
+            Self::Broadcast(shape) => shape,
+            Self::Conv2d(shape) => shape,
+            Self::Identity(shape) => shape,
+            Self::Pool(shape) => shape,
+            Self::SqueezeExcite(shape) => shape,
+            Self::Activation(shape) => shape,
+            Self::Attention(shape) => shape,
+            Self::Bidirectional(shape) => shape,
+            Self::LayerNorm(shape) => shape,
+            Self::Recurrent(shape) => shape,
         }
     }
 }
 
-impl Wiring {
+impl Stage {
     /// A chain without a shortcut.
     pub fn chain(links: impl Into<Vec<Link>>) -> Self {
         Self {
             chain: links.into(),
             shortcut: Shortcut::None,
+            relu: false,
         }
     }
 
-    /// Channels that leave the block.
-    pub fn n_out(&self) -> usize {
-        let last = self.chain.last().expect("a block has a layer");
-        last.layer.n_out()
+    /// The same with its own input added to its end.
+    pub fn with_identity(self) -> Self {
+        Self {
+            shortcut: Shortcut::Identity,
+            ..self
+        }
+    }
+
+    fn output(&self) -> Port {
+        let last = self.chain.last().expect("a stage has a layer");
+        let output = last.layer.shape().output();
+        match self.shortcut {
+            Shortcut::Concatenate(input) => Port::flat(input.n_values() + output.n_values()),
+            Shortcut::None | Shortcut::Identity | Shortcut::Layer(_) => output,
+        }
+    }
+}
+
+impl Wiring {
+    /// One chain without a shortcut.
+    pub fn chain(links: impl Into<Vec<Link>>) -> Self {
+        Self {
+            stages: vec![Stage::chain(links)],
+        }
+    }
+
+    /// What leaves the block.
+    pub fn output(&self) -> Port {
+        self.stages.last().expect("a block has a stage").output()
+    }
+
+    /// Every layer, shortcuts left out.
+    pub fn layers(&self) -> impl Iterator<Item = &Layer> {
+        let chains = self.stages.iter().flat_map(|stage| &stage.chain);
+        chains.map(|link| &link.layer)
     }
 
     /// Input frames per output frame.
     pub fn stride_frames(&self) -> usize {
-        self.chain
-            .iter()
-            .map(|link| link.layer.stride_frames())
-            .product()
+        let strides = self.layers().map(|layer| layer.shape().stride_frames());
+        strides.product()
+    }
+
+    /// Whether every layer has a stepping form.
+    pub fn streams(&self) -> bool {
+        self.layers().all(|layer| layer.shape().streams())
+    }
+
+    /// Floats that the stepping form remembers.
+    pub fn n_state_values(&self) -> u64 {
+        let layers = self.layers().map(|layer| layer.shape().n_state_values());
+        let shortcuts = self.stages.iter().map(|stage| match &stage.shortcut {
+            Shortcut::Layer(layer) => layer.shape().n_state_values(),
+            Shortcut::None | Shortcut::Identity | Shortcut::Concatenate(_) => 0,
+        });
+        layers.sum::<u64>() + shortcuts.sum::<u64>()
     }
 
     pub(crate) fn account(&self, tally: &mut Tally) {
-        for link in &self.chain {
-            match &link.layer {
-                Layer::Conv { shape, .. } => tally.conv(shape),
-                Layer::Linear(shape) => tally.linear(shape),
-                Layer::Gru(shape) => tally.gru(shape),
+        for stage in &self.stages {
+            for link in &stage.chain {
+                tally.layer(link.layer.shape());
             }
-        }
-        if let Shortcut::Conv(shape) = &self.shortcut {
-            tally.side_conv(shape);
+            if let Shortcut::Layer(layer) = &stage.shortcut {
+                tally.side_layer(layer.shape());
+            }
         }
     }
 }
@@ -104,94 +191,136 @@ impl Wiring {
 /// The stepping form of a layer.
 #[derive(Clone, Debug)]
 enum LayerStep {
-    Conv { conv: ConvNormStep, relu: bool },
+    Conv(ConvNormStep),
     Linear(LinearStep),
     Gru(GruStep),
+    Broadcast(BroadcastStep),
+    Conv2d(Conv2dStep),
+    Identity(IdentityStep),
+    Pool(PoolStep),
+    SqueezeExcite(SqueezeExciteStep),
+    Activation(ActivationStep),
+    Attention(AttentionStep),
+    LayerNorm(LayerNormStep),
+    Recurrent(RecurrentStep),
 }
 
 impl LayerStep {
     fn load(layer: &Layer, prefix: &str, weights: &Weights) -> Result<Self, WeightsError> {
         Ok(match *layer {
-            Layer::Conv { shape, relu } => Self::Conv {
-                conv: ConvNormStep::load(shape, prefix, weights)?,
-                relu,
-            },
+            Layer::Conv(shape) => Self::Conv(ConvNormStep::load(shape, prefix, weights)?),
             Layer::Linear(shape) => Self::Linear(LinearStep::load(shape, prefix, weights)?),
             Layer::Gru(shape) => Self::Gru(GruStep::load(shape, prefix, weights)?),
+            Layer::Broadcast(shape) => {
+                Self::Broadcast(BroadcastStep::load(shape, prefix, weights)?)
+            }
+            Layer::Conv2d(shape) => Self::Conv2d(Conv2dStep::load(shape, prefix, weights)?),
+            Layer::Identity(_) => Self::Identity(IdentityStep),
+            Layer::Pool(shape) => Self::Pool(PoolStep::new(shape)),
+            Layer::SqueezeExcite(shape) => {
+                Self::SqueezeExcite(SqueezeExciteStep::load(shape, prefix, weights)?)
+            }
+            Layer::Activation(shape) => Self::Activation(ActivationStep::load(shape)),
+            Layer::Attention(shape) => {
+                Self::Attention(AttentionStep::load(shape, prefix, weights)?)
+            }
+            Layer::Bidirectional(_) => {
+                let name = prefix.into();
+                return Err(WeightsError::CannotStream { name });
+            }
+            Layer::LayerNorm(shape) => {
+                Self::LayerNorm(LayerNormStep::load(shape, prefix, weights)?)
+            }
+            Layer::Recurrent(shape) => {
+                Self::Recurrent(RecurrentStep::load(shape, prefix, weights)?)
+            }
         })
     }
 
-    fn step(&mut self, frame: &[f32], output: &mut [f32]) -> bool {
+    fn form(&self) -> &dyn Step {
         match self {
-            Self::Conv { conv, relu } => return conv.step(frame, output, *relu),
-            Self::Linear(linear) => linear.step(frame, output),
-            Self::Gru(gru) => gru.step(frame, output),
+            Self::Conv(form) => form,
+            Self::Linear(form) => form,
+            Self::Gru(form) => form,
+            Self::Broadcast(form) => form,
+            Self::Conv2d(form) => form,
+            Self::Identity(form) => form,
+            Self::Pool(form) => form,
+            Self::SqueezeExcite(form) => form,
+            Self::Activation(form) => form,
+            Self::Attention(form) => form,
+            Self::LayerNorm(form) => form,
+            Self::Recurrent(form) => form,
         }
-        true
     }
 
-    fn reset(&mut self) {
+    fn form_mut(&mut self) -> &mut dyn Step {
         match self {
-            Self::Conv { conv, .. } => conv.reset(),
-            Self::Linear(_) => {}
-            Self::Gru(gru) => gru.reset(),
-        }
-    }
-
-    fn n_state_values(&self) -> usize {
-        match self {
-            Self::Conv { conv, .. } => conv.n_state_values(),
-            Self::Linear(_) => 0,
-            Self::Gru(gru) => gru.n_state_values(),
+            Self::Conv(form) => form,
+            Self::Linear(form) => form,
+            Self::Gru(form) => form,
+            Self::Broadcast(form) => form,
+            Self::Conv2d(form) => form,
+            Self::Identity(form) => form,
+            Self::Pool(form) => form,
+            Self::SqueezeExcite(form) => form,
+            Self::Activation(form) => form,
+            Self::Attention(form) => form,
+            Self::LayerNorm(form) => form,
+            Self::Recurrent(form) => form,
         }
     }
 }
 
-/// The stepping form of a block. All its memory is made when it is loaded.
+/// The stepping form of a stage.
 #[derive(Clone, Debug)]
-pub struct WiringStep {
+struct StageStep {
     chain: Vec<(LayerStep, Vec<f32>)>,
     adds_input: bool,
-    shortcut: Option<(ConvNormStep, Vec<f32>)>,
+    shortcut: Option<(LayerStep, Vec<f32>)>,
+    /// Room for the input and the chain's end, where they are concatenated.
+    joined: Option<Vec<f32>>,
+    relu: bool,
 }
 
-impl WiringStep {
-    /// Reads the weights under `prefix`.
-    pub fn load(wiring: &Wiring, prefix: &str, weights: &Weights) -> Result<Self, WeightsError> {
+impl StageStep {
+    fn load(stage: &Stage, prefix: &str, weights: &Weights) -> Result<Self, WeightsError> {
         let load = |link: &Link| {
             let name = format!("{prefix}.{}", link.name);
             let step = LayerStep::load(&link.layer, &name, weights)?;
-            Ok((step, vec![0.0; link.layer.n_out()]))
+            Ok((step, vec![0.0; link.layer.shape().output().n_values()]))
         };
-        let shortcut = match wiring.shortcut {
-            Shortcut::Conv(shape) => {
-                let conv = ConvNormStep::load(shape, &format!("{prefix}.shortcut"), weights)?;
-                Some((conv, vec![0.0; shape.n_out]))
+        let shortcut = match stage.shortcut {
+            Shortcut::Layer(layer) => {
+                let step = LayerStep::load(&layer, &format!("{prefix}.shortcut"), weights)?;
+                Some((step, vec![0.0; layer.shape().output().n_values()]))
             }
-            Shortcut::None | Shortcut::Identity => None,
+            Shortcut::None | Shortcut::Identity | Shortcut::Concatenate(_) => None,
         };
+        let joins = matches!(stage.shortcut, Shortcut::Concatenate(_));
         Ok(Self {
-            chain: wiring.chain.iter().map(load).collect::<Result<_, _>>()?,
-            adds_input: wiring.shortcut == Shortcut::Identity,
+            chain: stage.chain.iter().map(load).collect::<Result<_, _>>()?,
+            adds_input: stage.shortcut == Shortcut::Identity,
             shortcut,
+            joined: joins.then(|| vec![0.0; stage.output().n_values()]),
+            relu: stage.relu,
         })
     }
 
-    /// Takes one frame; the block's output frame where this frame completes one.
-    pub fn step(&mut self, frame: &[f32]) -> Option<&[f32]> {
+    fn step(&mut self, frame: &[f32]) -> Option<&[f32]> {
         // The shortcut sees every frame, so that its stride keeps in phase with the chain's.
-        if let Some((conv, added)) = &mut self.shortcut {
-            conv.step(frame, added, false);
+        if let Some((layer, added)) = &mut self.shortcut {
+            layer.form_mut().step(frame, added);
         }
         for i in 0..self.chain.len() {
             let (before, rest) = self.chain.split_at_mut(i);
             let input = before.last().map_or(frame, |(_, output)| output);
             let (layer, output) = &mut rest[0];
-            if !layer.step(input, output) {
+            if !layer.form_mut().step(input, output) {
                 return None;
             }
         }
-        let (_, output) = self.chain.last_mut().expect("a block has a layer");
+        let (_, output) = self.chain.last_mut().expect("a stage has a layer");
         let added = match &self.shortcut {
             Some((_, added)) => Some(&added[..]),
             None => self.adds_input.then_some(frame),
@@ -200,23 +329,65 @@ impl WiringStep {
             for (sum, value) in output.iter_mut().zip(added) {
                 *sum += value;
             }
+        }
+        if self.relu {
             relu(output);
         }
-        Some(output)
+        let Some(joined) = &mut self.joined else {
+            return Some(output);
+        };
+        let (before, behind) = joined.split_at_mut(frame.len());
+        before.copy_from_slice(frame);
+        behind.copy_from_slice(output);
+        Some(joined)
+    }
+}
+
+/// The stepping form of a block. All its memory is made when it is loaded.
+#[derive(Clone, Debug)]
+pub struct WiringStep {
+    stages: Vec<StageStep>,
+}
+
+impl WiringStep {
+    /// Reads the weights under `prefix`.
+    pub fn load(wiring: &Wiring, prefix: &str, weights: &Weights) -> Result<Self, WeightsError> {
+        let stages = wiring.stages.iter();
+        let stages = stages.map(|stage| StageStep::load(stage, prefix, weights));
+        Ok(Self {
+            stages: stages.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Takes one frame; the block's output frame where this frame completes one.
+    pub fn step<'a>(&'a mut self, frame: &'a [f32]) -> Option<&'a [f32]> {
+        let mut frame = frame;
+        for stage in &mut self.stages {
+            frame = stage.step(frame)?;
+        }
+        Some(frame)
     }
 
     /// Back to silence.
     pub fn reset(&mut self) {
-        self.chain.iter_mut().for_each(|(layer, _)| layer.reset());
-        if let Some((conv, _)) = &mut self.shortcut {
-            conv.reset();
+        for stage in &mut self.stages {
+            for (layer, _) in &mut stage.chain {
+                layer.form_mut().reset();
+            }
+            if let Some((layer, _)) = &mut stage.shortcut {
+                layer.form_mut().reset();
+            }
         }
     }
 
     pub fn n_state_values(&self) -> usize {
-        let chain = self.chain.iter().map(|(layer, _)| layer.n_state_values());
-        let shortcut = self.shortcut.as_ref();
-        chain.sum::<usize>() + shortcut.map_or(0, |(conv, _)| conv.n_state_values())
+        let count = |stage: &StageStep| {
+            let chain = stage.chain.iter();
+            let chain = chain.map(|(layer, _)| layer.form().n_state_values());
+            let shortcut = stage.shortcut.as_ref();
+            chain.sum::<usize>() + shortcut.map_or(0, |(layer, _)| layer.form().n_state_values())
+        };
+        self.stages.iter().map(count).sum()
     }
 }
 
@@ -224,145 +395,4 @@ impl WiringStep {
 pub use trainable::WiringNet;
 
 #[cfg(feature = "search")]
-mod trainable {
-    use burn::module::Module;
-    use burn::tensor::activation::relu;
-    use burn::tensor::{Device, Tensor};
-    use rand::Rng;
-
-    use super::{Layer, Link, Shortcut, Wiring};
-    use crate::model::layers::conv_norm::ConvNorm;
-    use crate::model::layers::gru::Gru;
-    use crate::model::layers::linear::Linear;
-    use crate::model::weights::{Weights, WeightsError};
-
-    impl Wiring {
-        /// Draws first weights under `prefix`.
-        pub fn init(&self, prefix: &str, weights: &mut Weights, rng: &mut impl Rng) {
-            for Link { name, layer } in &self.chain {
-                let name = format!("{prefix}.{name}");
-                match layer {
-                    Layer::Conv { shape, .. } => shape.init(&name, weights, rng),
-                    Layer::Linear(shape) => shape.init(&name, weights, rng),
-                    Layer::Gru(shape) => shape.init(&name, weights, rng),
-                }
-            }
-            if let Shortcut::Conv(shape) = &self.shortcut {
-                shape.init(&format!("{prefix}.shortcut"), weights, rng);
-            }
-        }
-    }
-
-    /// The trainable form of a layer.
-    #[derive(Module, Debug)]
-    #[allow(clippy::large_enum_variant)] // a network has a few dozen of these
-    enum LayerNet {
-        Conv(ConvNorm),
-        ConvRelu(ConvNorm),
-        Linear(Linear),
-        Gru(Gru),
-    }
-
-    impl LayerNet {
-        fn load(
-            layer: &Layer,
-            name: &str,
-            weights: &Weights,
-            device: &Device,
-        ) -> Result<Self, WeightsError> {
-            Ok(match *layer {
-                Layer::Conv { shape, relu } => {
-                    let conv = ConvNorm::load(shape, name, weights, device)?;
-                    if relu {
-                        Self::ConvRelu(conv)
-                    } else {
-                        Self::Conv(conv)
-                    }
-                }
-                Layer::Linear(shape) => Self::Linear(Linear::load(shape, name, weights, device)?),
-                Layer::Gru(shape) => Self::Gru(Gru::load(shape, name, weights, device)?),
-            })
-        }
-
-        fn store(&self, name: &str, weights: &mut Weights) {
-            match self {
-                Self::Conv(conv) | Self::ConvRelu(conv) => conv.store(name, weights),
-                Self::Linear(linear) => linear.store(name, weights),
-                Self::Gru(gru) => gru.store(name, weights),
-            }
-        }
-
-        fn forward(&self, frames: Tensor<3>) -> Tensor<3> {
-            match self {
-                Self::Conv(conv) => conv.forward(frames),
-                Self::ConvRelu(conv) => relu(conv.forward(frames)),
-                Self::Linear(linear) => linear.forward_frames(frames),
-                Self::Gru(gru) => gru.forward(frames),
-            }
-        }
-    }
-
-    /// The trainable form of a block.
-    #[derive(Module, Debug)]
-    pub struct WiringNet {
-        chain: Vec<LayerNet>,
-        shortcut: Option<ConvNorm>,
-        adds_input: bool,
-    }
-
-    impl WiringNet {
-        /// Reads the weights under `prefix`.
-        pub fn load(
-            wiring: &Wiring,
-            prefix: &str,
-            weights: &Weights,
-            device: &Device,
-        ) -> Result<Self, WeightsError> {
-            let load = |link: &Link| {
-                let name = format!("{prefix}.{}", link.name);
-                LayerNet::load(&link.layer, &name, weights, device)
-            };
-            let shortcut = match wiring.shortcut {
-                Shortcut::Conv(shape) => {
-                    let name = format!("{prefix}.shortcut");
-                    Some(ConvNorm::load(shape, &name, weights, device)?)
-                }
-                Shortcut::None | Shortcut::Identity => None,
-            };
-            Ok(Self {
-                chain: wiring.chain.iter().map(load).collect::<Result<_, _>>()?,
-                shortcut,
-                adds_input: wiring.shortcut == Shortcut::Identity,
-            })
-        }
-
-        /// Copies the weights out under `prefix`, by the names of the wiring it was loaded from.
-        pub fn store(&self, wiring: &Wiring, prefix: &str, weights: &mut Weights) {
-            for (layer, link) in self.chain.iter().zip(&wiring.chain) {
-                layer.store(&format!("{prefix}.{}", link.name), weights);
-            }
-            if let Some(conv) = &self.shortcut {
-                conv.store(&format!("{prefix}.shortcut"), weights);
-            }
-        }
-
-        /// # Shapes
-        ///
-        /// - `frames`: `[batch, n_in, n_frames]`
-        /// - output: `[batch, n_out, ceil(n_frames / stride)]`
-        pub fn forward(&self, frames: Tensor<3>) -> Tensor<3> {
-            let added = match &self.shortcut {
-                Some(conv) => Some(conv.forward(frames.clone())),
-                None => self.adds_input.then(|| frames.clone()),
-            };
-            let output = self
-                .chain
-                .iter()
-                .fold(frames, |frames, layer| layer.forward(frames));
-            match added {
-                Some(added) => relu(output + added),
-                None => output,
-            }
-        }
-    }
-}
+mod trainable;

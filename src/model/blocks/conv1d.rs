@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::genome::{GenomeError, MAX_CHANNELS, MAX_FRAMES, check_range};
 use crate::model::layers::conv_norm::ConvShape;
+use crate::model::port::Port;
 use crate::model::wiring::{Layer, Link, Wiring};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -23,12 +24,13 @@ impl Conv1dSpec {
         check_range(place, "stride_frames", self.stride_frames, MAX_FRAMES)
     }
 
-    pub(crate) fn wiring(&self, n_in: usize) -> Wiring {
+    pub(crate) fn wiring(&self, input: Port) -> Wiring {
+        let n_in = input.n_values();
         let shape = ConvShape::dense(n_in, self.n_channels, self.kernel_frames)
             .with_stride(self.stride_frames);
         Wiring::chain([Link {
             name: "conv",
-            layer: Layer::Conv { shape, relu: true },
+            layer: Layer::Conv(shape.with_relu()),
         }])
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::genome::{GenomeError, MAX_CHANNELS, MAX_FRAMES, check_range};
 use crate::model::layers::conv_norm::ConvShape;
+use crate::model::port::Port;
 use crate::model::wiring::{Layer, Link, Wiring};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -24,12 +25,13 @@ impl DilatedConv1dSpec {
         check_range(place, "dilation_frames", self.dilation_frames, MAX_FRAMES)
     }
 
-    pub(crate) fn wiring(&self, n_in: usize) -> Wiring {
+    pub(crate) fn wiring(&self, input: Port) -> Wiring {
+        let n_in = input.n_values();
         let shape = ConvShape::dense(n_in, self.n_channels, self.kernel_frames)
             .with_dilation(self.dilation_frames);
         Wiring::chain([Link {
             name: "conv",
-            layer: Layer::Conv { shape, relu: true },
+            layer: Layer::Conv(shape.with_relu()),
         }])
     }
 }

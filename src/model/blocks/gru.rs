@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::genome::{GenomeError, MAX_CHANNELS, check_range};
 use crate::model::layers::gru::GruShape;
+use crate::model::port::Port;
 use crate::model::wiring::{Layer, Link, Wiring};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -19,7 +20,8 @@ impl GruSpec {
         check_range(place, "n_units", self.n_units, MAX_CHANNELS)
     }
 
-    pub(crate) fn wiring(&self, n_in: usize) -> Wiring {
+    pub(crate) fn wiring(&self, input: Port) -> Wiring {
+        let n_in = input.n_values();
         let shape = GruShape {
             n_in,
             n_units: self.n_units,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::genome::{GenomeError, MAX_CHANNELS, check_range};
 use crate::model::layers::conv_norm::ConvShape;
+use crate::model::port::Port;
 use crate::model::wiring::{Layer, Link, Wiring};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -19,13 +20,11 @@ impl ProjectionSpec {
         check_range(place, "n_channels", self.n_channels, MAX_CHANNELS)
     }
 
-    pub(crate) fn wiring(&self, n_in: usize) -> Wiring {
+    pub(crate) fn wiring(&self, input: Port) -> Wiring {
+        let n_in = input.n_values();
         Wiring::chain([Link {
             name: "projection",
-            layer: Layer::Conv {
-                shape: ConvShape::dense(n_in, self.n_channels, 1),
-                relu: true,
-            },
+            layer: Layer::Conv(ConvShape::dense(n_in, self.n_channels, 1).with_relu()),
         }])
     }
 }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::genome::{GenomeError, MAX_CHANNELS, MAX_FRAMES, check_range};
 use crate::model::layers::conv_norm::ConvShape;
-use crate::model::wiring::{Layer, Link, Shortcut, Wiring};
+use crate::model::port::Port;
+use crate::model::wiring::{Layer, Link, Shortcut, Stage, Wiring};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,23 +25,27 @@ impl ResidualSpec {
         check_range(place, "stride_frames", self.stride_frames, MAX_FRAMES)
     }
 
-    pub(crate) fn wiring(&self, n_in: usize) -> Wiring {
+    pub(crate) fn wiring(&self, input: Port) -> Wiring {
+        let n_in = input.n_values();
         let first = ConvShape::dense(n_in, self.n_channels, self.kernel_frames)
             .with_stride(self.stride_frames);
         let second = ConvShape::dense(self.n_channels, self.n_channels, self.kernel_frames);
-        let link = |name, shape, relu| Link {
+        let link = |name, shape| Link {
             name,
-            layer: Layer::Conv { shape, relu },
+            layer: Layer::Conv(shape),
         };
         let shortcut = if n_in == self.n_channels && self.stride_frames == 1 {
             Shortcut::Identity
         } else {
             let shape = ConvShape::dense(n_in, self.n_channels, 1);
-            Shortcut::Conv(shape.with_stride(self.stride_frames))
+            Shortcut::Layer(Layer::Conv(shape.with_stride(self.stride_frames)))
         };
         Wiring {
-            chain: vec![link("first", first, true), link("second", second, false)],
-            shortcut,
+            stages: vec![Stage {
+                chain: vec![link("first", first.with_relu()), link("second", second)],
+                shortcut,
+                relu: true,
+            }],
         }
     }
 }

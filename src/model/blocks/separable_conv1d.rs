@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::genome::{GenomeError, MAX_CHANNELS, MAX_FRAMES, check_range};
 use crate::model::layers::conv_norm::ConvShape;
+use crate::model::port::Port;
 use crate::model::wiring::{Layer, Link, Wiring};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -24,13 +25,14 @@ impl SeparableConv1dSpec {
         check_range(place, "stride_frames", self.stride_frames, MAX_FRAMES)
     }
 
-    pub(crate) fn wiring(&self, n_in: usize) -> Wiring {
+    pub(crate) fn wiring(&self, input: Port) -> Wiring {
+        let n_in = input.n_values();
         let depthwise =
             ConvShape::depthwise(n_in, self.kernel_frames).with_stride(self.stride_frames);
         let pointwise = ConvShape::dense(n_in, self.n_channels, 1);
-        let link = |name, shape| Link {
+        let link = |name, shape: ConvShape| Link {
             name,
-            layer: Layer::Conv { shape, relu: true },
+            layer: Layer::Conv(shape.with_relu()),
         };
         Wiring::chain([link("depthwise", depthwise), link("pointwise", pointwise)])
     }

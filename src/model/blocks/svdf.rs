@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::genome::{GenomeError, MAX_CHANNELS, MAX_FRAMES, check_range};
 use crate::model::layers::conv_norm::ConvShape;
 use crate::model::layers::linear::LinearShape;
+use crate::model::port::Port;
 use crate::model::wiring::{Layer, Link, Wiring};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -23,7 +24,8 @@ impl SvdfSpec {
         check_range(place, "memory_frames", self.memory_frames, MAX_FRAMES)
     }
 
-    pub(crate) fn wiring(&self, n_in: usize) -> Wiring {
+    pub(crate) fn wiring(&self, input: Port) -> Wiring {
+        let n_in = input.n_values();
         let feature = LinearShape {
             n_in,
             n_out: self.n_units,
@@ -37,10 +39,7 @@ impl SvdfSpec {
             },
             Link {
                 name: "time",
-                layer: Layer::Conv {
-                    shape: time,
-                    relu: true,
-                },
+                layer: Layer::Conv(time.with_relu()),
             },
         ])
     }

@@ -4,7 +4,8 @@
 //! dilation, no bias: the normalisation that follows has one (Ioffe & Szegedy 2015). The stepping
 //! form folds the normalisation into the weights, `w * gamma / sqrt(var + eps)`.
 
-use super::{History, add_scaled, relu};
+use super::{History, LayerShape, Step, add_scaled, relu};
+use crate::model::port::Port;
 use crate::model::weights::{Weights, WeightsError};
 
 /// Added to the variance before the root, in both forms.
@@ -20,6 +21,8 @@ pub struct ConvShape {
     pub dilation_frames: usize,
     /// One filter a channel (`n_in == n_out`) instead of one a pair of channels.
     pub depthwise: bool,
+    /// ReLU after the normalisation.
+    pub relu: bool,
 }
 
 impl ConvShape {
@@ -32,6 +35,7 @@ impl ConvShape {
             stride_frames: 1,
             dilation_frames: 1,
             depthwise: false,
+            relu: false,
         }
     }
 
@@ -57,8 +61,12 @@ impl ConvShape {
         }
     }
 
+    pub fn with_relu(self) -> Self {
+        Self { relu: true, ..self }
+    }
+
     /// Frames before the current one that are read.
-    pub fn past_frames(&self) -> usize {
+    pub(crate) fn n_past(&self) -> usize {
         (self.kernel_frames - 1) * self.dilation_frames
     }
 
@@ -69,20 +77,32 @@ impl ConvShape {
     fn weight_shape(&self) -> [usize; 3] {
         [self.n_out, self.n_in_per_filter(), self.kernel_frames]
     }
+}
 
+impl LayerShape for ConvShape {
     /// Weights, gamma and beta.
-    pub fn n_params(&self) -> u64 {
+    fn n_params(&self) -> u64 {
         (self.n_out * self.n_in_per_filter() * self.kernel_frames + 2 * self.n_out) as u64
     }
 
-    /// Multiply-accumulates for one output frame, the normalisation folded.
-    pub fn macs_per_step(&self) -> u64 {
+    fn macs_per_step(&self) -> u64 {
         (self.n_out * self.n_in_per_filter() * self.kernel_frames) as u64
     }
 
-    /// Floats that the stepping form remembers.
-    pub fn n_state_values(&self) -> u64 {
-        ((self.past_frames() + 1) * self.n_in) as u64
+    fn n_state_values(&self) -> u64 {
+        (self.n_past() as u64 + 1) * self.n_in as u64
+    }
+
+    fn past_frames(&self) -> Option<usize> {
+        Some(self.n_past())
+    }
+
+    fn stride_frames(&self) -> usize {
+        self.stride_frames
+    }
+
+    fn output(&self) -> Port {
+        Port::flat(self.n_out)
     }
 }
 
@@ -124,13 +144,14 @@ impl ConvNormStep {
             shape,
             taps,
             bias,
-            history: History::new(shape.past_frames() + 1, shape.n_in),
+            history: History::new(shape.n_past() + 1, shape.n_in),
             phase: 0,
         })
     }
+}
 
-    /// Takes one frame `[n_in]`; true when `output` `[n_out]` holds a new frame.
-    pub fn step(&mut self, frame: &[f32], output: &mut [f32], with_relu: bool) -> bool {
+impl Step for ConvNormStep {
+    fn step(&mut self, frame: &[f32], output: &mut [f32]) -> bool {
         self.history.push(frame);
         let emits = self.phase == 0;
         self.phase = (self.phase + 1) % self.shape.stride_frames;
@@ -153,19 +174,18 @@ impl ConvNormStep {
                 }
             }
         }
-        if with_relu {
+        if self.shape.relu {
             relu(output);
         }
         true
     }
 
-    /// Back to silence.
-    pub fn reset(&mut self) {
+    fn reset(&mut self) {
         self.history.clear();
         self.phase = 0;
     }
 
-    pub fn n_state_values(&self) -> usize {
+    fn n_state_values(&self) -> usize {
         self.history.n_values()
     }
 }
@@ -177,13 +197,17 @@ pub use trainable::ConvNorm;
 mod trainable {
     use burn::module::{Module, Param};
     use burn::nn::BatchNorm;
+    use burn::tensor::activation::relu;
     use burn::tensor::module::conv1d;
     use burn::tensor::ops::ConvOptions;
     use burn::tensor::{Device, Tensor};
     use rand::Rng;
 
     use super::{ConvShape, EPSILON};
-    use crate::model::layers::{first_weights, tensors};
+    use crate::model::layers::{Trainable, first_weights, tensors};
+    use crate::model::lengths::Lengths;
+    use crate::model::ops::conv::{self, ConvNormSpec};
+    use crate::model::ops::norm::Statistics;
     use crate::model::weights::{Weights, WeightsError};
 
     /// The trainable form.
@@ -191,10 +215,11 @@ mod trainable {
     pub struct ConvNorm {
         weight: Param<Tensor<3>>,
         norm: BatchNorm,
-        past_frames: usize,
         stride_frames: usize,
         dilation_frames: usize,
         groups: usize,
+        relu: bool,
+        is_depthwise: bool,
     }
 
     impl ConvShape {
@@ -243,14 +268,17 @@ mod trainable {
                     momentum: 0.1,
                     epsilon: EPSILON,
                 },
-                past_frames: shape.past_frames(),
                 stride_frames: shape.stride_frames,
                 dilation_frames: shape.dilation_frames,
                 groups: if shape.depthwise { shape.n_in } else { 1 },
+                is_depthwise: shape.depthwise,
+                relu: shape.relu,
             })
         }
+    }
 
-        pub fn store(&self, prefix: &str, weights: &mut Weights) {
+    impl Trainable for ConvNorm {
+        fn store(&self, prefix: &str, weights: &mut Weights) {
             let name = |part: &str| format!("{prefix}.{part}");
             tensors::store(weights, name("weight"), self.weight.val());
             tensors::store(weights, name("norm.gamma"), self.norm.gamma.val());
@@ -260,13 +288,21 @@ mod trainable {
             tensors::store(weights, name("norm.running_var"), var.value_sync());
         }
 
-        /// # Shapes
-        ///
-        /// - `frames`: `[batch, n_in, n_frames]`
-        /// - output: `[batch, n_out, ceil(n_frames / stride)]`, without an activation
-        pub fn forward(&self, frames: Tensor<3>) -> Tensor<3> {
+        fn stride_frames(&self) -> usize {
+            self.stride_frames
+        }
+
+        fn forward(&self, frames: Tensor<3>, _lengths: Option<&Lengths>) -> Tensor<3> {
+            self.fused(&frames)
+                .unwrap_or_else(|| self.forward_composed(frames))
+        }
+    }
+
+    impl ConvNorm {
+        /// Composed of tensor operations: on any device.
+        pub(crate) fn forward_composed(&self, frames: Tensor<3>) -> Tensor<3> {
             // Zeros before the first frame and none after the last: a frame never sees its future.
-            let frames = match self.past_frames {
+            let frames = match self.past_frames() {
                 0 => frames,
                 past => frames.pad((past, 0, 0, 0), 0.0),
             };
@@ -276,8 +312,72 @@ mod trainable {
                 [self.dilation_frames],
                 self.groups,
             );
-            self.norm
-                .forward(conv1d(frames, self.weight.val(), None, options))
+            let output = self
+                .norm
+                .forward(conv1d(frames, self.weight.val(), None, options));
+            if self.relu { relu(output) } else { output }
+        }
+
+        /// As one operation; `None` where that is not to be had.
+        fn fused(&self, frames: &Tensor<3>) -> Option<Tensor<3>> {
+            let spec = ConvNormSpec {
+                shape: self.shape(),
+                epsilon: self.norm.epsilon,
+            };
+            let (weight, gamma, beta) = (
+                self.weight.val(),
+                self.norm.gamma.val(),
+                self.norm.beta.val(),
+            );
+            if !frames.device().is_autodiff() {
+                let (mean, var) = (
+                    self.norm.running_mean.value_sync(),
+                    self.norm.running_var.value_sync(),
+                );
+                return conv::infer(spec, frames, &weight, [&gamma, &beta], [&mean, &var]);
+            }
+            if !self.norm.training.is_enabled() {
+                return None;
+            }
+            let (output, statistics) = conv::train(spec, frames, &weight, &gamma, &beta)?;
+            self.remember(statistics);
+            Some(output)
+        }
+
+        /// Moves the running statistics towards those of a batch.
+        fn remember(&self, batch: Statistics) {
+            let share = self.norm.momentum as f32;
+            for (running, batch) in [
+                (&self.norm.running_mean, batch.mean),
+                (&self.norm.running_var, batch.variance),
+            ] {
+                let before = running.value_sync();
+                let device = before.device();
+                let moved: Vec<f32> = before
+                    .into_data()
+                    .iter::<f32>()
+                    .zip(batch)
+                    .map(|(before, batch)| before * (1.0 - share) + batch * share)
+                    .collect();
+                running.update(Tensor::from_floats(&moved[..], &device));
+            }
+        }
+
+        fn shape(&self) -> ConvShape {
+            let [n_out, n_in_per_filter, kernel_frames] = self.weight.dims();
+            ConvShape {
+                n_in: n_in_per_filter * self.groups,
+                n_out,
+                kernel_frames,
+                stride_frames: self.stride_frames,
+                dilation_frames: self.dilation_frames,
+                depthwise: self.is_depthwise,
+                relu: self.relu,
+            }
+        }
+
+        fn past_frames(&self) -> usize {
+            self.shape().n_past()
         }
     }
 }

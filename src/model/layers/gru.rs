@@ -6,7 +6,8 @@
 //! n = tanh(x Wn + bn + r * (h Un + cn))   h' = (1 - z) * n + z * h
 //! ```
 
-use super::add_scaled;
+use super::{LayerShape, Step, add_scaled, sigmoid};
+use crate::model::port::Port;
 use crate::model::weights::{Weights, WeightsError};
 
 /// The shape of one recurrent layer.
@@ -16,19 +17,29 @@ pub struct GruShape {
     pub n_units: usize,
 }
 
-impl GruShape {
-    pub fn n_params(&self) -> u64 {
+impl LayerShape for GruShape {
+    fn n_params(&self) -> u64 {
         (3 * self.n_units * (self.n_in + self.n_units + 2)) as u64
     }
 
-    pub fn macs_per_step(&self) -> u64 {
+    fn macs_per_step(&self) -> u64 {
         (3 * self.n_units * (self.n_in + self.n_units)) as u64
     }
 
-    pub fn n_state_values(&self) -> u64 {
+    fn n_state_values(&self) -> u64 {
         self.n_units as u64
     }
 
+    fn past_frames(&self) -> Option<usize> {
+        None
+    }
+
+    fn output(&self) -> Port {
+        Port::flat(self.n_units)
+    }
+}
+
+impl GruShape {
     fn n_gates(&self) -> usize {
         3 * self.n_units
     }
@@ -66,9 +77,11 @@ impl GruStep {
             from_hidden: vec![0.0; n_gates],
         })
     }
+}
 
-    /// Takes one frame `[n_in]`, leaves the new hidden state in `output` `[n_units]`.
-    pub fn step(&mut self, frame: &[f32], output: &mut [f32]) {
+impl Step for GruStep {
+    /// Leaves the new hidden state in `output`.
+    fn step(&mut self, frame: &[f32], output: &mut [f32]) -> bool {
         let (n, n_gates) = (self.shape.n_units, self.shape.n_gates());
         self.from_input.copy_from_slice(&self.b_input);
         for (value, row) in frame.iter().zip(self.w_input.chunks_exact(n_gates)) {
@@ -86,20 +99,16 @@ impl GruStep {
             self.hidden[i] = (1.0 - update) * new + update * self.hidden[i];
         }
         output.copy_from_slice(&self.hidden);
+        true
     }
 
-    /// Back to silence.
-    pub fn reset(&mut self) {
+    fn reset(&mut self) {
         self.hidden.fill(0.0);
     }
 
-    pub fn n_state_values(&self) -> usize {
+    fn n_state_values(&self) -> usize {
         self.hidden.len()
     }
-}
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
 }
 
 #[cfg(feature = "search")]
@@ -113,11 +122,14 @@ mod trainable {
     use rand::Rng;
 
     use super::GruShape;
-    use crate::model::layers::{first_weights, tensors};
+    use crate::model::layers::{Trainable, first_weights, tensors};
+    use crate::model::lengths::Lengths;
+    use crate::model::ops::cells::GruCell;
+    use crate::model::ops::recurrent::{self, Parameters};
     use crate::model::weights::{Weights, WeightsError};
 
     /// The trainable form. The input's part of all gates is one product over the whole clip; the
-    /// hidden state's part is one product a frame.
+    /// hidden state's part is one product a frame. On the CPU device it is one operation.
     #[derive(Module, Debug)]
     pub struct Gru {
         w_input: Param<Tensor<2>>,
@@ -160,8 +172,10 @@ mod trainable {
                 n_units: shape.n_units,
             })
         }
+    }
 
-        pub fn store(&self, prefix: &str, weights: &mut Weights) {
+    impl Trainable for Gru {
+        fn store(&self, prefix: &str, weights: &mut Weights) {
             let name = |part: &str| format!("{prefix}.{part}");
             tensors::store(weights, name("w_input"), self.w_input.val());
             tensors::store(weights, name("w_hidden"), self.w_hidden.val());
@@ -169,11 +183,22 @@ mod trainable {
             tensors::store(weights, name("b_hidden"), self.b_hidden.val());
         }
 
-        /// # Shapes
-        ///
-        /// - `frames`: `[batch, n_in, n_frames]`
-        /// - output: `[batch, n_units, n_frames]`
-        pub fn forward(&self, frames: Tensor<3>) -> Tensor<3> {
+        fn forward(&self, frames: Tensor<3>, _lengths: Option<&Lengths>) -> Tensor<3> {
+            let (w_input, w_hidden) = (self.w_input.val(), self.w_hidden.val());
+            let parameters = Parameters {
+                w_input: &w_input,
+                w_hidden: &w_hidden,
+                b_input: &self.b_input.val(),
+                b_hidden: &self.b_hidden.val(),
+            };
+            recurrent::run(GruCell, &frames, &parameters)
+                .unwrap_or_else(|| self.forward_composed(frames))
+        }
+    }
+
+    impl Gru {
+        /// Composed of tensor operations: on any device.
+        pub(crate) fn forward_composed(&self, frames: Tensor<3>) -> Tensor<3> {
             let [n_batch, n_in, n_frames] = frames.dims();
             let n = self.n_units;
             // Time first, so that a frame of all clips is one contiguous matrix.

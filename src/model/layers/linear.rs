@@ -1,6 +1,7 @@
 //! One frame times a matrix, with or without a bias: heads, SVDF features, projections of a gate.
 
-use super::add_scaled;
+use super::{LayerShape, Step, add_scaled};
+use crate::model::port::Port;
 use crate::model::weights::{Weights, WeightsError};
 
 /// The shape of one matrix.
@@ -11,14 +12,18 @@ pub struct LinearShape {
     pub bias: bool,
 }
 
-impl LinearShape {
-    pub fn n_params(&self) -> u64 {
+impl LayerShape for LinearShape {
+    fn n_params(&self) -> u64 {
         let bias = if self.bias { self.n_out } else { 0 };
         (self.n_in * self.n_out + bias) as u64
     }
 
-    pub fn macs_per_step(&self) -> u64 {
+    fn macs_per_step(&self) -> u64 {
         (self.n_in * self.n_out) as u64
+    }
+
+    fn output(&self) -> Port {
+        Port::flat(self.n_out)
     }
 }
 
@@ -47,13 +52,16 @@ impl LinearStep {
             bias,
         })
     }
+}
 
+impl Step for LinearStep {
     /// `output = frame * weight + bias`
-    pub fn step(&self, frame: &[f32], output: &mut [f32]) {
+    fn step(&mut self, frame: &[f32], output: &mut [f32]) -> bool {
         output.copy_from_slice(&self.bias);
         for (value, row) in frame.iter().zip(self.weight.chunks_exact(self.shape.n_out)) {
             add_scaled(output, *value, row);
         }
+        true
     }
 }
 
@@ -67,7 +75,9 @@ mod trainable {
     use rand::Rng;
 
     use super::LinearShape;
-    use crate::model::layers::{first_weights, tensors};
+    use crate::model::layers::{Trainable, first_weights, tensors};
+    use crate::model::lengths::Lengths;
+    use crate::model::ops;
     use crate::model::weights::{Weights, WeightsError};
 
     /// The trainable form.
@@ -106,32 +116,38 @@ mod trainable {
             })
         }
 
-        pub fn store(&self, prefix: &str, weights: &mut Weights) {
-            tensors::store(weights, format!("{prefix}.weight"), self.weight.val());
-            if let Some(bias) = &self.bias {
-                tensors::store(weights, format!("{prefix}.bias"), bias.val());
-            }
-        }
-
         /// # Shapes
         ///
         /// - `rows`: `[n_rows, n_in]`
         /// - output: `[n_rows, n_out]`
-        pub fn forward(&self, rows: Tensor<2>) -> Tensor<2> {
+        pub fn forward_rows(&self, rows: Tensor<2>) -> Tensor<2> {
             let output = rows.matmul(self.weight.val());
             match &self.bias {
                 Some(bias) => output + bias.val().unsqueeze(),
                 None => output,
             }
         }
+    }
+
+    impl Trainable for Linear {
+        fn store(&self, prefix: &str, weights: &mut Weights) {
+            tensors::store(weights, format!("{prefix}.weight"), self.weight.val());
+            if let Some(bias) = &self.bias {
+                tensors::store(weights, format!("{prefix}.bias"), bias.val());
+            }
+        }
 
         /// The same matrix at every frame.
-        ///
-        /// # Shapes
-        ///
-        /// - `frames`: `[batch, n_in, n_frames]`
-        /// - output: `[batch, n_out, n_frames]`
-        pub fn forward_frames(&self, frames: Tensor<3>) -> Tensor<3> {
+        fn forward(&self, frames: Tensor<3>, _lengths: Option<&Lengths>) -> Tensor<3> {
+            let bias = self.bias.as_ref().map(Param::val);
+            ops::linear::frames(&frames, &self.weight.val(), bias.as_ref())
+                .unwrap_or_else(|| self.forward_frames_composed(frames))
+        }
+    }
+
+    impl Linear {
+        /// The same, composed of tensor operations: on any device.
+        pub(crate) fn forward_frames_composed(&self, frames: Tensor<3>) -> Tensor<3> {
             let weight = self.weight.val().transpose().unsqueeze::<3>(); // [1, n_out, n_in]
             let output = weight.matmul(frames);
             match &self.bias {

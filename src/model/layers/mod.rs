@@ -1,14 +1,98 @@
 //! The layers that block kinds are made of. Each file holds one layer whole: its shape and what it
 //! costs, its first weights, its trainable form on Burn, and its stepping form.
 //!
-//! Every layer is causal: an output frame reads its own input frame and earlier ones, zeros before
-//! the first. Trainable forms take `[batch, n_channels, n_frames]`; stepping forms take one frame
+//! Every layer that streams is causal: an output frame reads its own input frame and earlier ones, zeros
+//! before the first. The few that read a whole clip say so ([`LayerShape::streams`]) and have no stepping form.
+//! Trainable forms take `[batch, n_channels, n_frames]`; stepping forms take one frame
 //! `[n_channels]` at a time and answer whether this frame completed an output (a stride of two
 //! answers every other time, first on the very first frame).
 
+pub mod activation;
+pub mod attention;
+pub(crate) mod batch_norm;
+pub mod bidirectional;
+pub mod broadcast;
+pub mod cell;
+pub mod conv2d;
 pub mod conv_norm;
 pub mod gru;
+pub mod identity;
+pub mod layer_norm;
 pub mod linear;
+pub mod pool;
+pub mod recurrent;
+pub mod squeeze_excite;
+
+use super::port::Port;
+
+/// What a layer is, before it has weights.
+pub trait LayerShape {
+    /// Trained values.
+    fn n_params(&self) -> u64;
+
+    /// Multiply-accumulates for one output frame, streaming, a normalisation folded.
+    fn macs_per_step(&self) -> u64;
+
+    /// Floats that the stepping form remembers.
+    fn n_state_values(&self) -> u64 {
+        0
+    }
+
+    /// Input frames before its own that an output reads; `None` where it remembers without end.
+    fn past_frames(&self) -> Option<usize> {
+        Some(0)
+    }
+
+    /// Input frames per output frame.
+    fn stride_frames(&self) -> usize {
+        1
+    }
+
+    /// Whether the layer has a stepping form: false where an output reads frames after its own.
+    fn streams(&self) -> bool {
+        true
+    }
+
+    /// What leaves the layer.
+    fn output(&self) -> Port;
+}
+
+/// The stepping form of a layer.
+pub trait Step {
+    /// Takes one frame; true when `output` holds a new one.
+    fn step(&mut self, frame: &[f32], output: &mut [f32]) -> bool;
+
+    /// Back to silence.
+    fn reset(&mut self) {}
+
+    /// Floats remembered between frames.
+    fn n_state_values(&self) -> usize {
+        0
+    }
+}
+
+/// The trainable form of a layer.
+#[cfg(feature = "search")]
+pub trait Trainable {
+    /// Copies the weights out under `prefix`.
+    fn store(&self, prefix: &str, weights: &mut super::weights::Weights);
+
+    /// Input frames per output frame.
+    fn stride_frames(&self) -> usize {
+        1
+    }
+
+    /// # Shapes
+    ///
+    /// - `frames`: `[batch, n_in, n_frames]`; what lies behind a clip's length is padding, and no output at a true
+    ///   frame depends on it
+    /// - output: `[batch, n_out, ceil(n_frames / stride)]`
+    fn forward(
+        &self,
+        frames: burn::tensor::Tensor<3>,
+        lengths: Option<&super::lengths::Lengths>,
+    ) -> burn::tensor::Tensor<3>;
+}
 
 /// The last frames that a layer has to remember. Never allocates after it is made.
 #[derive(Clone, Debug)]
@@ -69,10 +153,41 @@ pub(crate) fn relu(values: &mut [f32]) {
     }
 }
 
+/// `1 / (1 + exp(-x))`
+pub(crate) fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// The matrix that takes frames to means over the last `n_window` of them, fewer at the start, at every
+/// `stride_frames`-th frame: a product with it is the same for every clip and every channel.
+///
+/// # Shapes
+///
+/// - output: `[n_frames, ceil(n_frames / stride_frames)]`
+#[cfg(feature = "search")]
+pub(crate) fn window_shares(
+    n_frames: usize,
+    n_window: usize,
+    stride_frames: usize,
+    device: &burn::tensor::Device,
+) -> burn::tensor::Tensor<2> {
+    let n_out = n_frames.div_ceil(stride_frames);
+    let mut shares = vec![0.0_f32; n_frames * n_out];
+    for out in 0..n_out {
+        let last = out * stride_frames;
+        let first = (last + 1).saturating_sub(n_window);
+        for frame in first..=last {
+            shares[frame * n_out + out] = 1.0 / (last + 1 - first) as f32;
+        }
+    }
+    let data = burn::tensor::TensorData::new(shares, [n_frames, n_out]);
+    burn::tensor::Tensor::from_data(data, device)
+}
+
 #[cfg(feature = "search")]
 pub(crate) mod tensors {
     //! Numbers to Burn's parameters and back.
-    use burn::module::{Param, RunningState};
+    use burn::module::{Param, ParamId, RunningState};
     use burn::tensor::{Device, Tensor, TensorData};
 
     use crate::model::weights::{NamedTensor, Weights, WeightsError};
@@ -95,7 +210,17 @@ pub(crate) mod tensors {
         shape: [usize; D],
         device: &Device,
     ) -> Result<Param<Tensor<D>>, WeightsError> {
-        Ok(Param::from_tensor(load(weights, name, shape, device)?))
+        let mut param = Param::from_tensor(load(weights, name, shape, device)?);
+        // Named by its name, so that an optimiser's record fits the same network in another process.
+        param.id = ParamId::from(id_of(name));
+        Ok(param)
+    }
+
+    /// FNV-1a over the name.
+    fn id_of(name: &str) -> u64 {
+        name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
     }
 
     /// The named tensor as a running statistic.
