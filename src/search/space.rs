@@ -1,25 +1,38 @@
-//! Which genomes a search may propose: for every field of every kind a list of values, and bounds on
-//! the cost of the whole.
+//! Which genomes a search may propose: for every field of every kind a list of values, how blocks repeat in cells,
+//! and bounds on the cost of the whole.
 //!
-//! It draws and varies genomes with a generator that it is given; it does not know which are good.
+//! [`SpaceSpec`] is what a recipe writes; [`Space`] is what it means: a [`Domain`](super::domain::Domain) of points
+//! and the genome of each. Neither knows which genomes are good, and no kind of block is named here.
 
-use rand::{Rng, RngExt, seq::IndexedRandom};
+mod cells;
+mod compiled;
+mod limits;
+mod part_table;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::model::blocks::conv1d::Conv1dSpec;
-use crate::model::{Block, Cost, Genome, GenomeError, Head, Ports};
+pub use cells::CellsSpec;
+pub use compiled::Space;
+pub use limits::Limits;
+
+use super::domain::DomainError;
 
 /// The search space, as a recipe writes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpaceSpec {
-    /// Fewest and most blocks between stem and head.
+    /// Fewest and most blocks between stem and head; reductions of cells are not counted, and where a cell is
+    /// repeated these are the blocks of the one cell.
     pub depth: [usize; 2],
-    pub stem: Choices,
+    /// Left out where genomes have no stem.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stem: Option<Choices>,
     /// One table a kind: `kind`, and for each of its fields a list of values.
     pub blocks: Vec<KindChoices>,
     pub heads: Vec<KindChoices>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells: Option<CellsSpec>,
     pub limits: Limits,
 }
 
@@ -34,44 +47,17 @@ pub struct KindChoices {
     pub fields: Choices,
 }
 
-/// Bounds, ends included; what is left out is unbounded. Tested before anything is trained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limits {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub n_params: Option<[u64; 2]>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub macs_per_second: Option<[u64; 2]>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state_bytes: Option<[u64; 2]>,
-}
-
-impl Limits {
-    /// Nothing is bounded.
-    pub fn none() -> Self {
-        Self {
-            n_params: None,
-            macs_per_second: None,
-            state_bytes: None,
-        }
-    }
-
-    /// Whether a cost lies within.
-    pub fn admit(&self, cost: &Cost) -> bool {
-        let within = |range: Option<[u64; 2]>, found: u64| {
-            range.is_none_or(|[low, high]| (low..=high).contains(&found))
-        };
-        within(self.n_params, cost.n_params)
-            && within(self.macs_per_second, cost.macs_per_second)
-            && within(self.state_bytes, cost.state_bytes)
-    }
-}
-
 /// A space that makes no sense.
 #[derive(Debug, thiserror::Error)]
 pub enum SpaceError {
     #[error("space.{place}.{field}: found {found}, expected a list of at least one value")]
     NotAList {
+        place: String,
+        field: String,
+        found: String,
+    },
+    #[error("space.{place}.{field}: found {found} twice, expected every value once")]
+    Twice {
         place: String,
         field: String,
         found: String,
@@ -82,11 +68,30 @@ pub enum SpaceError {
     Depth { low: usize, high: usize },
     #[error("space.{place}: found none, expected at least one kind")]
     Empty { place: &'static str },
+    #[error("space.cells.{field}: found {found}, expected {expected}")]
+    Cells {
+        field: &'static str,
+        found: String,
+        expected: String,
+    },
+    #[error("space.limits.{field}: found {low} to {high}, expected the least and then the most")]
+    Limits {
+        field: &'static str,
+        low: u64,
+        high: u64,
+    },
+    #[error("space: {0}")]
+    Domain(#[from] DomainError),
 }
 
 impl SpaceSpec {
     /// Checks every value of every field by building what it describes.
     pub fn validate(&self) -> Result<(), SpaceError> {
+        self.compile().map(|_| ())
+    }
+
+    /// The domain and the genomes of its points.
+    pub fn compile(&self) -> Result<Space, SpaceError> {
         let [low, high] = self.depth;
         if low > high || high > crate::model::genome::MAX_BLOCKS {
             return Err(SpaceError::Depth { low, high });
@@ -97,148 +102,12 @@ impl SpaceSpec {
         if self.heads.is_empty() {
             return Err(SpaceError::Empty { place: "heads" });
         }
-        check_values("stem", None, &self.stem, Conv1dSpec::validate)?;
-        for KindChoices { kind, fields } in &self.blocks {
-            let place = format!("blocks ({kind})");
-            check_values(&place, Some(kind), fields, Block::validate)?;
+        if let Some(cells) = &self.cells {
+            cells.validate(self.depth)?;
         }
-        for KindChoices { kind, fields } in &self.heads {
-            let place = format!("heads ({kind})");
-            check_values(&place, Some(kind), fields, Head::validate)?;
-        }
-        Ok(())
+        self.limits.validate()?;
+        Space::new(self)
     }
-
-    /// A block, its kind and then each field drawn evenly.
-    pub fn draw_block(&self, rng: &mut impl Rng) -> Block {
-        let choices = self.blocks.choose(rng).expect("a space has block kinds");
-        build(draw(Some(&choices.kind), &choices.fields, rng))
-    }
-
-    /// A genome of that many blocks, every part drawn evenly.
-    pub fn draw_genome(&self, depth: usize, rng: &mut impl Rng) -> Genome {
-        let head = self.heads.choose(rng).expect("a space has heads");
-        Genome {
-            stem: build(draw(None, &self.stem, rng)),
-            blocks: (0..depth).map(|_| self.draw_block(rng)).collect(),
-            head: build(draw(Some(&head.kind), &head.fields, rng)),
-        }
-    }
-
-    /// The same genome with one field of one part set to another of its values; `None` where the part that
-    /// was drawn leaves no choice.
-    pub fn vary_one_field(&self, genome: &Genome, rng: &mut impl Rng) -> Option<Genome> {
-        let mut varied = genome.clone();
-        let n_parts = genome.blocks.len() + 2;
-        match rng.random_range(0..n_parts) {
-            0 => varied.stem = build(vary(None, &genome.stem, &self.stem, rng)?),
-            1 => {
-                let kind = tag(&genome.head);
-                let choices = self.heads.iter().find(|choices| choices.kind == kind)?;
-                varied.head = build(vary(Some(&kind), &genome.head, &choices.fields, rng)?);
-            }
-            part => {
-                let block = &genome.blocks[part - 2];
-                let kind = block.kind();
-                let choices = self.blocks.iter().find(|choices| choices.kind == kind)?;
-                varied.blocks[part - 2] = build(vary(Some(kind), block, &choices.fields, rng)?);
-            }
-        }
-        Some(varied)
-    }
-
-    /// Whether the genome's cost lies within the limits.
-    pub fn admits(&self, genome: &Genome, ports: &Ports) -> bool {
-        self.limits.admit(&Cost::of(genome, ports))
-    }
-}
-
-/// Builds and validates the part with every value of every field, the other fields at their first.
-fn check_values<T: for<'a> Deserialize<'a>>(
-    place: &str,
-    kind: Option<&str>,
-    fields: &Choices,
-    validate: impl Fn(&T, &str) -> Result<(), GenomeError>,
-) -> Result<(), SpaceError> {
-    let check = |values: Choices| {
-        let no_such = |reason: String| SpaceError::NoSuch {
-            place: place.into(),
-            reason,
-        };
-        let part: T = serde_json::from_value(Value::Object(values))
-            .map_err(|error| no_such(error.to_string()))?;
-        validate(&part, place).map_err(|error| no_such(error.to_string()))
-    };
-    let mut first = tagged(kind);
-    for (field, values) in fields {
-        let values = values.as_array().filter(|values| !values.is_empty());
-        let value = values.ok_or_else(|| SpaceError::NotAList {
-            place: place.into(),
-            field: field.clone(),
-            found: fields[field].to_string(),
-        })?;
-        first.insert(field.clone(), value[0].clone());
-    }
-    check(first.clone())?;
-    for (field, values) in fields {
-        for value in values.as_array().into_iter().flatten() {
-            let mut one = first.clone();
-            one.insert(field.clone(), value.clone());
-            check(one)?;
-        }
-    }
-    Ok(())
-}
-
-fn tagged(kind: Option<&str>) -> Choices {
-    let kind = kind.map(|kind| ("kind".to_owned(), Value::from(kind)));
-    kind.into_iter().collect()
-}
-
-fn draw(kind: Option<&str>, fields: &Choices, rng: &mut impl Rng) -> Value {
-    let mut drawn = tagged(kind);
-    for (field, values) in fields {
-        let values = values.as_array().expect("a validated space holds lists");
-        let value = values.choose(rng).expect("a validated list holds a value");
-        drawn.insert(field.clone(), value.clone());
-    }
-    Value::Object(drawn)
-}
-
-fn vary(
-    kind: Option<&str>,
-    part: &impl Serialize,
-    fields: &Choices,
-    rng: &mut impl Rng,
-) -> Option<Value> {
-    let mut present = serde_json::to_value(part).expect("a part is plain data");
-    let other_values = |field: &String| -> Vec<Value> {
-        let values = fields[field].as_array().into_iter().flatten();
-        values
-            .filter(|value| **value != present[field])
-            .cloned()
-            .collect()
-    };
-    let open: Vec<(String, Vec<Value>)> = fields
-        .keys()
-        .map(|field| (field.clone(), other_values(field)))
-        .filter(|(_, others)| !others.is_empty())
-        .collect();
-    let (field, others) = open.choose(rng)?;
-    present[field] = others.choose(rng)?.clone();
-    if let Some(kind) = kind {
-        present["kind"] = kind.into();
-    }
-    Some(present)
-}
-
-fn tag(part: &impl Serialize) -> String {
-    let value = serde_json::to_value(part).expect("a part is plain data");
-    value["kind"].as_str().unwrap_or_default().to_owned()
-}
-
-fn build<T: for<'a> Deserialize<'a>>(value: Value) -> T {
-    serde_json::from_value(value).expect("a validated space describes what exists")
 }
 
 #[cfg(test)]
@@ -267,72 +136,4 @@ pub(crate) mod examples {
 }
 
 #[cfg(test)]
-mod tests {
-    use rand::SeedableRng;
-    use rand_chacha::ChaCha8Rng;
-
-    use super::examples::small;
-    use super::*;
-
-    #[test]
-    fn every_genome_drawn_or_varied_is_valid_and_of_the_space() {
-        let space = small();
-        space.validate().unwrap();
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        for depth in [1, 2, 4] {
-            for _ in 0..200 {
-                let genome = space.draw_genome(depth, &mut rng);
-                genome.validate().unwrap();
-                assert_eq!(genome.blocks.len(), depth);
-                if let Some(varied) = space.vary_one_field(&genome, &mut rng) {
-                    varied.validate().unwrap();
-                    assert_ne!(varied, genome);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_seed_draws_the_same_genomes_again() {
-        let draw = || {
-            let mut rng = ChaCha8Rng::seed_from_u64(9);
-            let draws = (0..50).map(|_| small().draw_genome(3, &mut rng).canonical());
-            draws.collect::<Vec<_>>()
-        };
-        assert_eq!(draw(), draw());
-    }
-
-    #[test]
-    fn a_value_that_no_block_takes_is_refused_with_its_place() {
-        let mut space = small();
-        space.blocks[0].fields["kernel_frames"] = serde_json::json!([3, 0]);
-        let error = space.validate().unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "space.blocks (conv1d): blocks (conv1d): kernel_frames is 0, expected 1 to 4096"
-        );
-        let mut space = small();
-        space.blocks[0].kind = "conv9d".into();
-        assert!(space.validate().unwrap_err().to_string().contains("conv9d"));
-    }
-
-    #[test]
-    fn limits_admit_their_ends_and_nothing_beyond() {
-        let ports = Ports {
-            n_mels: 40,
-            n_classes: 12,
-            frames_per_1000_s: 100_000,
-        };
-        let genome = small().draw_genome(2, &mut ChaCha8Rng::seed_from_u64(3));
-        let n_params = Cost::of(&genome, &ports).n_params;
-        let admits = |low, high| {
-            let limits = Limits {
-                n_params: Some([low, high]),
-                ..Limits::none()
-            };
-            limits.admit(&Cost::of(&genome, &ports))
-        };
-        assert!(admits(n_params, n_params));
-        assert!(!admits(0, n_params - 1) && !admits(n_params + 1, u64::MAX));
-    }
-}
+mod tests;

@@ -1,31 +1,29 @@
 //! Random search: depth, kinds and fields drawn evenly. The baseline that any other must beat.
 
-use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::{Controller, Observation, Proposal};
-use crate::search::space::SpaceSpec;
+use crate::search::domain::{Domain, How, Point};
 
-/// Draws every genome anew.
+/// Draws every point anew.
 pub struct Random {
-    space: SpaceSpec,
+    domain: Domain,
 }
 
 impl Random {
-    pub fn new(space: SpaceSpec) -> Self {
-        Self { space }
+    pub fn new(domain: Domain) -> Self {
+        Self { domain }
     }
 }
 
 impl Controller for Random {
-    fn propose(&mut self, rng: &mut ChaCha8Rng) -> Proposal {
-        let [low, high] = self.space.depth;
-        let depth = rng.random_range(low..=high);
-        Proposal {
-            genome: self.space.draw_genome(depth, rng),
+    fn ask(&mut self, admit: &dyn Fn(&Point) -> bool, rng: &mut ChaCha8Rng) -> Option<Proposal> {
+        Some(Proposal {
+            point: self.domain.find(admit, rng)?,
             parent: None,
-        }
+            how: How::Draw,
+        })
     }
 
-    fn observe(&mut self, _observation: &Observation) {}
+    fn tell(&mut self, _observation: &Observation) {}
 }
