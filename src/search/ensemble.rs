@@ -1,19 +1,21 @@
-//! Model Search's ensemble (Mazzawi et al. 2019, algorithm 3): the best architecture trained p times
-//! from different seeds, answers averaged. And the full trainings that lead there.
+//! From finished trainings to an ensemble: which members, and how their answers are combined.
 //!
-//! A search scores genomes after short trainings on inherited weights, so first the best few (see
-//! [`finalists`](super::study::finalists)) are each
-//! trained in full from fresh weights and the best of these by validation loss is chosen. Everything
-//! is chosen on the validation split.
+//! Model Search's own (Mazzawi et al. 2019, algorithm 3: the best architecture trained p times), the non-adaptive and
+//! intermixed draws of its code, AdaNet's adaptive and residual growth (Cortes et al. 2017), and greedy selection
+//! (Caruana et al. 2004). Everything is chosen on the validation split; nothing here trains or reads files.
 
-use std::sync::Mutex;
-
+use rand::SeedableRng;
+use rand::seq::index;
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::trainer::TrainSpec;
-use super::trial::{CurvePoint, Scores};
-use super::worker::{ArtefactError, Done, Workshop, write_whole};
-use crate::model::{Cost, Genome, Weights};
+use super::combine::{
+    BagSpec, CandidateStrategy, CombineError, CombineSpec, EnsembleBudget, Fitted, GreedySpec,
+    Predictions, combine, select,
+};
+use super::distil::DistilSpec;
+use super::train_spec::TrainSpec;
+use crate::model::Genome;
 
 /// What follows a search, as a recipe writes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,180 +23,241 @@ use crate::model::{Cost, Genome, Weights};
 pub struct EnsembleSpec {
     /// Best genomes of the search that are trained in full.
     pub n_finalists: usize,
-    /// Times that the chosen one is trained: members of the ensemble.
+    /// Most members.
     pub n_members: usize,
     /// The full training.
     pub train: TrainSpec,
+    #[serde(default = "replicas", skip_serializing_if = "Method::is_replicas")]
+    pub method: Method,
+    #[serde(default = "mean", skip_serializing_if = "is_mean")]
+    pub combine: CombineSpec,
+    /// Bounds on the ensemble as a whole.
+    #[serde(default = "EnsembleBudget::none")]
+    pub budget: EnsembleBudget,
+    /// A small network taught by the ensemble.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub student: Option<StudentSpec>,
 }
 
-/// A genome to train in full.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Job {
-    /// Names its files; unique within the run.
-    pub name: String,
-    pub genome: Genome,
-    /// Which of several trainings of the genome.
-    pub replica: u64,
-}
-
-/// A genome trained in full from fresh weights.
-#[derive(Clone, Debug)]
-pub struct Member {
-    pub name: String,
-    pub genome: Genome,
-    pub cost: Cost,
-    pub seed: u64,
-    pub scores: Scores,
-    pub curve: Vec<CurvePoint>,
-    pub seconds: f64,
-    pub weights: Weights,
-}
-
-/// What is kept beside the weights.
-#[derive(Serialize, Deserialize)]
+/// A network that learns from the ensemble.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Record {
-    genome: Genome,
-    seed: u64,
-    scores: Scores,
-    curve: Vec<CurvePoint>,
-    seconds: f64,
+pub struct StudentSpec {
+    /// Left out: the chosen finalist's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub genome: Option<Genome>,
+    pub distil: DistilSpec,
 }
 
-/// What came of a job.
-#[derive(Debug)]
-pub enum JobEnd {
-    Trained(Box<Member>),
-    Failed { name: String, reason: String },
-    Stopped,
+/// Who the members are.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Method {
+    /// The best finalist trained again from other seeds.
+    Replicas,
+    /// Trials drawn at random from the best ones, as they were trained in the search.
+    NonAdaptive { width: usize, n_considered: usize },
+    /// The same after every so many trials, from the trials up to then; the best such draw.
+    Intermixed {
+        every: u64,
+        width: usize,
+        n_considered: usize,
+    },
+    /// One after another: each finalist is trained anew, and the one that helps the ensemble so far most stays.
+    Adaptive { rounds: Rounds },
+    /// The same by growing alone, each trained on what the ensemble so far leaves over: logits are added up.
+    Residual,
+    /// Forward selection from all trials and all full trainings.
+    Greedy {
+        n_rounds: usize,
+        n_initial: usize,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bags: Option<BagSpec>,
+    },
 }
 
-/// Trains every job from fresh weights, as many at a time as there are workers. A job whose result is
-/// kept already is not done again. Results come in the order of the jobs.
-pub fn train_in_full(
-    jobs: &[Job],
-    spec: &TrainSpec,
-    workshop: &Workshop,
-    n_workers: usize,
-) -> Result<Vec<JobEnd>, ArtefactError> {
-    let next = Mutex::new(0_usize);
-    let ends: Vec<Mutex<Option<Result<JobEnd, ArtefactError>>>> =
-        jobs.iter().map(|_| Mutex::new(None)).collect();
-    let work = || {
-        loop {
-            let index = {
-                let mut next = next.lock().expect("no worker panics while it counts");
-                *next += 1;
-                *next - 1
-            };
-            let Some(job) = jobs.get(index) else { return };
-            let end = train_or_fetch(job, spec, workshop);
-            *ends[index].lock().expect("each job has one worker") = Some(end);
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..n_workers.max(1) {
-            scope.spawn(work);
-        }
-        work();
-    });
-    ends.into_iter()
-        .map(|end| {
-            let end = end.into_inner().expect("each job has one worker");
-            end.expect("every job was taken")
-        })
-        .collect()
+/// How an ensemble grows.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rounds {
+    pub grow: bool,
+    pub solo: bool,
+    pub all: bool,
 }
 
-fn train_or_fetch(
-    job: &Job,
-    spec: &TrainSpec,
-    workshop: &Workshop,
-) -> Result<JobEnd, ArtefactError> {
-    let record_path = workshop.folder.join(format!("{}.json", job.name));
-    let ports = workshop.corpus.ports();
-    let member = |record: Record, weights: Weights| {
-        Box::new(Member {
-            name: job.name.clone(),
-            cost: Cost::of(&record.genome, &ports),
-            genome: record.genome,
-            seed: record.seed,
-            scores: record.scores,
-            curve: record.curve,
-            seconds: record.seconds,
-            weights,
-        })
-    };
-    // A record is written after its weights: where it can be read, and speaks of this genome, both are there.
-    let kept = std::fs::read(&record_path).ok();
-    let kept: Option<Record> = kept.and_then(|text| serde_json::from_slice(&text).ok());
-    if let Some(record) = kept.filter(|record| record.genome == job.genome)
-        && let Ok(weights) = workshop.fetch(&job.name)
-    {
-        return Ok(JobEnd::Trained(member(record, weights)));
-    }
-    let purpose = format!("full {} {}", job.genome.hash_hex(), job.replica);
-    let seed = workshop.seed_for(&purpose);
-    let first = job
-        .genome
-        .init_weights(&ports, workshop.corpus.input_norm(), seed);
-    Ok(
-        match workshop.train(&job.name, &job.genome, &first, spec, seed) {
-            Done::Stopped => JobEnd::Stopped,
-            Done::Failed { reason, .. } => JobEnd::Failed {
-                name: job.name.clone(),
-                reason,
-            },
-            Done::Trained { outcome, seconds } => {
-                let record = Record {
-                    genome: job.genome.clone(),
-                    seed,
-                    scores: outcome.scores,
-                    curve: outcome.curve,
-                    seconds,
-                };
-                workshop.keep(&job.name, &outcome.weights)?;
-                let text = serde_json::to_vec_pretty(&record).expect("a record is plain data");
-                write_whole(&record_path, &text)?;
-                JobEnd::Trained(member(record, outcome.weights))
-            }
-        },
-    )
-}
-
-/// Mean of the members' probabilities, weighted. Each is `[n, n_classes]`; weights need not sum to one.
-///
-/// # Panics
-///
-/// If there is no member, or their lengths differ.
-pub fn mean_probabilities(members: &[(Vec<f32>, f64)]) -> Vec<f32> {
-    let total: f64 = members.iter().map(|(_, weight)| weight).sum();
-    let n = members[0].0.len();
-    assert!(members.iter().all(|(values, _)| values.len() == n));
-    (0..n)
-        .map(|i| {
-            let sum: f64 = members
-                .iter()
-                .map(|(values, weight)| f64::from(values[i]) * weight)
-                .sum();
-            (sum / total) as f32
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_weighted_mean_of_distributions_is_one() {
-        let members = [
-            (vec![0.5, 0.5, 0.0, 1.0], 1.0),
-            (vec![0.9, 0.1, 0.4, 0.6], 3.0),
+impl Rounds {
+    /// The strategies that are on.
+    pub fn strategies(&self) -> Vec<CandidateStrategy> {
+        let all = [
+            (self.grow, CandidateStrategy::Grow),
+            (self.solo, CandidateStrategy::Solo),
+            (self.all, CandidateStrategy::All),
         ];
-        let mean = mean_probabilities(&members);
-        for (found, expected) in mean.iter().zip([0.8, 0.2, 0.3, 0.7]) {
-            assert!((found - expected).abs() < 1e-6);
+        let on = all.into_iter().filter(|(is_on, _)| *is_on);
+        on.map(|(_, strategy)| strategy).collect()
+    }
+}
+
+impl Method {
+    fn is_replicas(&self) -> bool {
+        *self == Self::Replicas
+    }
+}
+
+fn replicas() -> Method {
+    Method::Replicas
+}
+
+fn mean() -> CombineSpec {
+    CombineSpec::MeanProbabilities
+}
+
+fn is_mean(spec: &CombineSpec) -> bool {
+    *spec == CombineSpec::MeanProbabilities
+}
+
+/// Members by their numbers in a library of predictions, heaviest or earliest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chosen {
+    pub members: Vec<u64>,
+    pub fitted: Fitted,
+}
+
+impl EnsembleSpec {
+    /// What is wrong with it, if anything.
+    pub fn check(&self) -> Result<(), String> {
+        self.train.validate().map_err(|error| error.to_string())?;
+        self.combine.validate().map_err(|error| error.to_string())?;
+        for (field, found) in [
+            ("n_finalists", self.n_finalists),
+            ("n_members", self.n_members),
+        ] {
+            if !(1..=64).contains(&found) {
+                return Err(format!("{field}: found {found}, expected 1 to 64"));
+            }
         }
+        if let Some(student) = &self.student {
+            student.distil.check()?;
+            if let Some(genome) = &student.genome {
+                genome.validate().map_err(|e| format!("student: {e}"))?;
+            }
+        }
+        match self.method {
+            Method::Adaptive { rounds } if rounds.strategies().is_empty() => {
+                Err("method.rounds: found none of grow, solo and all, expected at least one".into())
+            }
+            Method::NonAdaptive {
+                width,
+                n_considered,
+            }
+            | Method::Intermixed {
+                width,
+                n_considered,
+                ..
+            } if width == 0 || width > n_considered => Err(format!(
+                "method.width: found {width}, expected 1 to n_considered, which is {n_considered}"
+            )),
+            Method::Intermixed { every: 0, .. } => {
+                Err("method.every: found 0, expected at least 1".into())
+            }
+            Method::Greedy { .. } => self.greedy().map_or(Ok(()), |greedy| {
+                greedy.validate().map_err(|e| e.to_string())
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The selection's settings, where the method is greedy.
+    pub fn greedy(&self) -> Option<GreedySpec> {
+        let Method::Greedy {
+            n_rounds,
+            n_initial,
+            bags,
+        } = self.method
+        else {
+            return None;
+        };
+        let mut budget = self.budget;
+        let most = budget.max_members.unwrap_or(self.n_members);
+        budget.max_members = Some(most.min(self.n_members));
+        Some(GreedySpec {
+            n_rounds,
+            n_initial,
+            bags,
+            budget,
+        })
+    }
+}
+
+/// Greedy selection from the whole library.
+pub fn choose_greedily(
+    library: &Predictions,
+    spec: &GreedySpec,
+    seed: u64,
+) -> Result<Chosen, CombineError> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let selection = select(library, spec, &mut rng)?;
+    Ok(Chosen {
+        members: selection.numbers(),
+        fitted: Fitted {
+            combination: selection.combination(),
+            loss: selection.loss,
+            objective: selection.loss,
+            n_iterations: 0,
+        },
+    })
+}
+
+/// Members drawn from the best trials of a library.
+pub struct Draw<'a> {
+    pub library: &'a Predictions,
+    /// The library's trials that count, best first.
+    pub ranked: &'a [u64],
+    pub width: usize,
+    /// Best trials that are drawn from.
+    pub n_considered: usize,
+    pub combine: &'a CombineSpec,
+    pub budget: &'a EnsembleBudget,
+    pub seed: u64,
+}
+
+impl Draw<'_> {
+    /// One even draw; `None` where it does not fit the budget or there is nothing to draw from.
+    pub fn once(&self) -> Result<Option<Chosen>, CombineError> {
+        self.from(self.ranked, self.seed)
+    }
+
+    /// The best of the draws made after every `every` trials from the trials numbered below.
+    pub fn best_of_every(&self, every: u64) -> Result<Option<Chosen>, CombineError> {
+        let last = self.ranked.iter().max().copied().unwrap_or(0);
+        let mut best: Option<Chosen> = None;
+        for end in (every..=last + every).step_by(every as usize) {
+            let so_far = self.ranked.iter().copied().filter(|n| *n < end);
+            let chosen = self.from(&so_far.collect::<Vec<_>>(), self.seed ^ end)?;
+            if let Some(chosen) = chosen
+                && best
+                    .as_ref()
+                    .is_none_or(|best| chosen.fitted.objective < best.fitted.objective)
+            {
+                best = Some(chosen);
+            }
+        }
+        Ok(best)
+    }
+
+    fn from(&self, ranked: &[u64], seed: u64) -> Result<Option<Chosen>, CombineError> {
+        let considered = &ranked[..ranked.len().min(self.n_considered)];
+        if considered.is_empty() {
+            return Ok(None);
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let width = self.width.min(considered.len());
+        let drawn = index::sample(&mut rng, considered.len(), width);
+        let members: Vec<u64> = drawn.iter().map(|at| considered[at]).collect();
+        if !self.budget.admits(self.library.of(&members)?.into_iter()) {
+            return Ok(None);
+        }
+        let fitted = combine(self.library, &members, self.combine)?;
+        Ok(Some(Chosen { members, fitted }))
     }
 }

@@ -4,26 +4,39 @@
 //! The room parses no file of settings, prints nothing and chooses no device: it is handed specs, a
 //! corpus and a device, and tells what happens through [`Watch`].
 
+pub mod checkpoint;
+pub mod combine;
 pub mod controllers;
 pub mod corpus;
+pub mod distil;
+pub mod domain;
 pub mod ensemble;
+pub mod fidelity;
+pub mod full;
+pub mod hyper;
+pub mod optimizer;
+mod panics;
 pub mod schedule;
+pub mod scoring;
+pub mod sharing;
 pub mod space;
 pub mod store;
 pub mod study;
+pub mod train_spec;
 pub mod trainer;
-pub mod transfer;
 pub mod trial;
 pub mod worker;
 
 pub use controllers::{Controller, ControllerSpec, Observation, Proposal};
 pub use corpus::Corpus;
-pub use ensemble::{EnsembleSpec, Member};
-pub use space::{Limits, SpaceSpec};
+pub use ensemble::EnsembleSpec;
+pub use full::Member;
+pub use space::{Limits, Space, SpaceSpec};
 pub use store::{StoreError, StudyStore};
 pub use study::{Budget, StudyError, StudySpec, search};
-pub use trainer::{Outcome, TrainError, TrainSpec, train};
-pub use trial::{CurvePoint, Scores, Trial, TrialState};
+pub use train_spec::TrainSpec;
+pub use trainer::{NetworkTrainer, Outcome, TrainError, Trainer, train};
+pub use trial::{CurvePoint, Failure, FailureKind, Scores, Trial, TrialState};
 
 /// What happens, as it happens, and whether to go on. The room above shows it.
 pub trait Watch: Sync {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::hyper::HyperPoint;
 use crate::model::{Cost, Genome};
 
 /// One genome tried.
@@ -10,19 +11,27 @@ use crate::model::{Cost, Genome};
 pub struct Trial {
     /// Counted from 0 within the study, never used twice.
     pub number: u64,
-    /// The trial whose weights it began with.
+    /// The trial that its genome was made from.
     pub parent: Option<u64>,
     pub genome: Genome,
+    /// What the training was told besides the recipe.
+    pub hyper: HyperPoint,
     pub cost: Cost,
+    /// Trials whose weights it began with, chosen when it was begun.
+    pub donors: Vec<u64>,
+    /// Trials that teach it, chosen when it was begun.
+    pub teachers: Vec<u64>,
     /// How many times it was begun: the fence against a late write of a dead worker.
     pub attempt: u32,
     pub state: TrialState,
     /// Validation results after each epoch.
     pub curve: Vec<CurvePoint>,
-    /// Seconds of training, of the attempt that finished.
+    /// Seconds of training, of the attempts that ended.
     pub seconds: f64,
-    /// Trained values that came from the parent.
+    /// Trained values that came from the donors.
     pub n_inherited: u64,
+    /// Clips in a batch: the recipe's, or what was left of it when memory was short.
+    pub batch_size: usize,
 }
 
 /// How far a trial is.
@@ -31,12 +40,60 @@ pub struct Trial {
 pub enum TrialState {
     /// A worker has it, or had it when it died.
     Running,
+    /// It waits at a rung of successive halving, and may go on.
+    Paused {
+        scores: Scores,
+    },
+    /// It was ended early: it could no longer win.
+    GivenUp {
+        scores: Scores,
+    },
     Complete {
         scores: Scores,
     },
     Failed {
-        reason: String,
+        failure: Failure,
     },
+}
+
+/// Why a trial came to nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    pub kind: FailureKind,
+    pub reason: String,
+    /// Where the code was, as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
+}
+
+/// The kinds of failure. Each is told to the controller as a trial without a loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// The loss became infinite or not a number.
+    NonFinite,
+    /// Memory did not suffice, not even for the smallest batch tried.
+    OutOfMemory,
+    /// Beyond the limits of the space, or the time of a trial.
+    OverBudget,
+    /// The code gave up.
+    Panicked,
+    /// The genome cannot be built.
+    Invalid,
+}
+
+impl FailureKind {
+    /// As it is written in a store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NonFinite => "non-finite",
+            Self::OutOfMemory => "out-of-memory",
+            Self::OverBudget => "over-budget",
+            Self::Panicked => "panicked",
+            Self::Invalid => "invalid",
+        }
+    }
 }
 
 /// How well a network does on the validation split.
@@ -62,11 +119,20 @@ pub struct CurvePoint {
 }
 
 impl Trial {
-    /// The scores of a finished trial.
+    /// The scores so far of a trial that no worker has and that did not fail.
     pub fn scores(&self) -> Option<&Scores> {
         match &self.state {
-            TrialState::Complete { scores } => Some(scores),
+            TrialState::Complete { scores }
+            | TrialState::Paused { scores }
+            | TrialState::GivenUp { scores } => Some(scores),
             TrialState::Running | TrialState::Failed { .. } => None,
+        }
+    }
+
+    pub fn failure(&self) -> Option<&Failure> {
+        match &self.state {
+            TrialState::Failed { failure } => Some(failure),
+            _ => None,
         }
     }
 }

@@ -1,20 +1,32 @@
-//! One trial or one full training, done in this thread: first weights, training, artefact. Any failure,
-//! a panic included, becomes a reason.
+//! One trial or one full training, done in this thread: first weights, training, artefacts. Any failure,
+//! a panic included, becomes a typed outcome.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
+use auricle_datasets::Split;
 use auricle_datasets::partial::write_bytes;
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 
+use super::Watch;
+use super::checkpoint::{Checkpoint, CheckpointError};
 use super::corpus::Corpus;
-use super::trainer::{self, Outcome, TrainError, TrainSpec, Training};
-use super::transfer::inherit;
-use super::trial::{Trial, TrialState};
-use super::{Watch, store::TrialEnd};
-use crate::model::{Genome, Weights, WeightsError};
+use super::distil::DistilSpec;
+use super::panics::catch;
+use super::scoring::logits;
+use super::sharing::{Donor, Inherited, SharingSpec, first_weights};
+use super::store::TrialEnd;
+use super::trainer::{
+    Ending, Guides, Outcome, Start, TrainError, TrainSpec, Trainer, Training, Verdict,
+};
+use super::trial::{CurvePoint, Failure, FailureKind, Scores, Trial, TrialState};
+use crate::model::stream_net::NetworkError;
+use crate::model::{Genome, Network, Weights, WeightsError};
+
+/// Times that a batch is halved where memory is short.
+const MAX_HALVINGS: usize = 3;
 
 /// What all trainings of a run share.
 #[derive(Clone, Copy)]
@@ -25,6 +37,9 @@ pub struct Workshop<'a> {
     pub seed: u64,
     /// Where weights are kept.
     pub folder: &'a Path,
+    pub trainer: &'a dyn Trainer,
+    /// Networks that teach every trial, besides those that the study chooses.
+    pub teachers: &'a [Network],
     pub watch: &'a dyn Watch,
 }
 
@@ -38,13 +53,57 @@ pub enum ArtefactError {
     },
     #[error("{}: {source}", path.display())]
     Weights { path: PathBuf, source: WeightsError },
+    #[error("{}: {source}", path.display())]
+    Checkpoint {
+        path: PathBuf,
+        source: CheckpointError,
+    },
+    #[error("{}: {source}", path.display())]
+    Network { path: PathBuf, source: NetworkError },
 }
 
-/// What came of a training.
-pub enum Done {
-    Trained { outcome: Outcome, seconds: f64 },
-    Failed { reason: String, seconds: f64 },
-    Stopped,
+/// One training that is to be done.
+pub struct Job<'a> {
+    pub name: &'a str,
+    pub genome: &'a Genome,
+    pub start: Start<'a>,
+    pub spec: &'a TrainSpec,
+    pub guides: Guides<'a>,
+    pub seed: u64,
+    pub verdict: &'a (dyn Fn(&[CurvePoint]) -> Verdict + Sync),
+    /// After which it is given up between two epochs.
+    pub max_duration: Option<Duration>,
+}
+
+/// What came of it.
+pub struct Done {
+    pub end: End,
+    pub seconds: f64,
+    /// What was left of the spec's batch where memory was short.
+    pub batch_size: usize,
+}
+
+/// How it ended.
+pub enum End {
+    Trained(Outcome),
+    GivenUp(Outcome),
+    Paused(Box<Checkpoint>),
+    Stopped(Option<Box<Checkpoint>>),
+    Failed(Failure),
+}
+
+/// A trial that is to be run.
+pub struct TrialJob<'a> {
+    pub trial: &'a Trial,
+    pub spec: &'a TrainSpec,
+    pub sharing: &'a SharingSpec,
+    /// The trials that it begins from, with their losses.
+    pub donors: &'a [(u64, Genome, f64)],
+    /// The trials that teach it.
+    pub teachers: &'a [(u64, Genome)],
+    pub distil: Option<&'a DistilSpec>,
+    pub verdict: &'a (dyn Fn(&[CurvePoint]) -> Verdict + Sync),
+    pub max_duration: Option<Duration>,
 }
 
 impl Workshop<'_> {
@@ -56,6 +115,11 @@ impl Workshop<'_> {
     /// Where the weights of that name are kept.
     pub fn weights_path(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.safetensors"))
+    }
+
+    /// Where an interrupted training of that name is kept.
+    pub fn checkpoint_path(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.checkpoint"))
     }
 
     /// Keeps weights: wholly or not at all.
@@ -73,79 +137,247 @@ impl Workshop<'_> {
         Weights::from_bytes(&blob).map_err(|source| ArtefactError::Weights { path, source })
     }
 
-    /// Trains a genome from those first weights.
-    pub fn train(
-        &self,
-        name: &str,
-        genome: &Genome,
-        first_weights: &Weights,
-        spec: &TrainSpec,
-        seed: u64,
-    ) -> Done {
+    /// A network of those weights, on the device without autodiff.
+    pub fn network(&self, genome: &Genome, weights: &Weights) -> Result<Network, NetworkError> {
+        Network::load(genome, &self.corpus.ports(), weights, self.device)
+    }
+
+    /// What a network says of every clip of a split, `[n, n_classes]`, in the corpus's order.
+    pub fn logits(&self, network: &Network, split: Split) -> Vec<f32> {
+        let items = self.corpus.items(split);
+        logits(network, self.corpus, &items, self.device)
+    }
+
+    /// An interrupted training kept earlier; `None` where there is none.
+    pub fn fetch_checkpoint(&self, name: &str) -> Result<Option<Checkpoint>, ArtefactError> {
+        let path = self.checkpoint_path(name);
+        let blob = match std::fs::read(&path) {
+            Ok(blob) => blob,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(ArtefactError::Io { path, source }),
+        };
+        let checkpoint = Checkpoint::from_bytes(&blob);
+        checkpoint
+            .map(Some)
+            .map_err(|source| ArtefactError::Checkpoint { path, source })
+    }
+
+    /// Trains; where memory is short again with half the batch.
+    pub fn train(&self, job: &Job) -> Done {
+        let begun = Instant::now();
+        let mut spec = job.spec.clone();
+        let mut start = job.start;
+        for n_halvings in 0.. {
+            let end = self.train_once(job, start, &spec, begun);
+            let is_short =
+                matches!(&end, End::Failed(failure) if failure.kind == FailureKind::OutOfMemory);
+            if !is_short || n_halvings >= MAX_HALVINGS || spec.batch_size < 4 {
+                return Done {
+                    end,
+                    seconds: begun.elapsed().as_secs_f64(),
+                    batch_size: spec.batch_size,
+                };
+            }
+            spec.batch_size /= 2;
+            // Steps of another size do not continue an old schedule: what was learned stays, the count begins anew.
+            if let Start::Resumed(checkpoint) = start {
+                start = Start::Fresh(&checkpoint.last);
+            }
+        }
+        unreachable!("the loop returns")
+    }
+
+    fn train_once(&self, job: &Job, start: Start, spec: &TrainSpec, begun: Instant) -> End {
+        let is_late = AtomicBool::new(false);
+        let verdict = |curve: &[CurvePoint]| {
+            if job.max_duration.is_some_and(|most| begun.elapsed() > most) {
+                is_late.store(true, Ordering::Relaxed);
+                return Verdict::GiveUp;
+            }
+            (job.verdict)(curve)
+        };
         let training = Training {
-            name,
-            genome,
-            first_weights,
+            name: job.name,
+            genome: job.genome,
+            start,
             corpus: self.corpus,
             spec,
-            seed,
+            guides: job.guides,
+            seed: job.seed,
             device: self.device,
+            verdict: &verdict,
         };
-        let start = Instant::now();
-        let result = catch_unwind(AssertUnwindSafe(|| trainer::train(&training, self.watch)));
-        let seconds = start.elapsed().as_secs_f64();
-        match result {
-            Ok(Ok(outcome)) => Done::Trained { outcome, seconds },
-            Ok(Err(TrainError::Stopped)) => Done::Stopped,
-            Ok(Err(error)) => Done::Failed {
-                reason: error.to_string(),
-                seconds,
-            },
-            Err(panic) => Done::Failed {
-                reason: format!("panicked: {}", panic_text(&*panic)),
-                seconds,
-            },
+        let failed = |kind, reason: String, trace| {
+            End::Failed(Failure {
+                kind,
+                reason,
+                trace,
+            })
+        };
+        match catch(|| self.trainer.train(&training, self.watch)) {
+            Ok(Ok(Ending::GivenUp(_))) if is_late.load(Ordering::Relaxed) => {
+                let reason = format!(
+                    "not done after {:.0} s, the most that a trial may take",
+                    begun.elapsed().as_secs_f64()
+                );
+                failed(FailureKind::OverBudget, reason, None)
+            }
+            Ok(Ok(Ending::Done(outcome))) => End::Trained(outcome),
+            Ok(Ok(Ending::GivenUp(outcome))) => End::GivenUp(outcome),
+            Ok(Ok(Ending::Paused(checkpoint))) => End::Paused(checkpoint),
+            Ok(Ok(Ending::Stopped(checkpoint))) => End::Stopped(checkpoint),
+            Ok(Err(error)) => {
+                let kind = match error {
+                    TrainError::NonFinite { .. } => FailureKind::NonFinite,
+                    TrainError::Network(_) | TrainError::Record(_) => FailureKind::Invalid,
+                };
+                failed(kind, error.to_string(), None)
+            }
+            Err(panic) => {
+                let kind = if speaks_of_memory(&panic.message) {
+                    FailureKind::OutOfMemory
+                } else {
+                    FailureKind::Panicked
+                };
+                failed(kind, panic.message, panic.trace)
+            }
         }
     }
 
-    /// Runs a trial: its parent's weights where they fit, fresh ones elsewhere. `None` where it was
-    /// stopped: the trial stays running and is taken over later.
-    pub fn run_trial(
-        &self,
-        trial: &Trial,
-        spec: &TrainSpec,
-    ) -> Result<Option<TrialEnd>, ArtefactError> {
-        let seed = self.seed_for(&format!("trial {}", trial.number));
-        let (ports, norm) = (self.corpus.ports(), self.corpus.input_norm());
-        let mut weights = trial.genome.init_weights(&ports, norm, seed);
-        let n_inherited = match trial.parent {
-            Some(parent) => inherit(&mut weights, &self.fetch(&trial_name(parent))?),
-            None => 0,
-        };
+    /// Runs a trial from where it was interrupted, or from its donors' weights where they fit and fresh ones
+    /// elsewhere. `None` where it was stopped: the trial stays running and is taken over later.
+    pub fn run_trial(&self, job: &TrialJob) -> Result<Option<TrialEnd>, ArtefactError> {
+        let trial = job.trial;
         let name = trial_name(trial.number);
-        let end = |state, curve, seconds| TrialEnd {
+        let seed = self.seed_for(&format!("trial {}", trial.number));
+        let checkpoint = self.fetch_checkpoint(&name)?;
+        let mut spec = job.spec.clone();
+        spec.batch_size = spec.batch_size.min(trial.batch_size);
+        let (fresh, inherited) = self.first_weights(job, seed)?;
+        let start = match &checkpoint {
+            Some(checkpoint) => Start::Resumed(checkpoint),
+            None => Start::Fresh(&fresh),
+        };
+        let teachers = self.teachers_of(job)?;
+        let guides = Guides {
+            teacher: job.distil.map(|distil| (distil, &teachers[..])),
+            base: &[],
+        };
+        let done = self.train(&Job {
+            name: &name,
+            genome: &trial.genome,
+            start,
+            spec: &spec,
+            guides,
+            seed,
+            verdict: job.verdict,
+            max_duration: job.max_duration,
+        });
+        let end = |state, curve| TrialEnd {
             number: trial.number,
             attempt: trial.attempt,
             state,
             curve,
-            seconds,
-            n_inherited,
+            seconds: trial.seconds + done.seconds,
+            n_inherited: inherited.n_values,
+            batch_size: done.batch_size,
         };
-        Ok(
-            match self.train(&name, &trial.genome, &weights, spec, seed) {
-                Done::Stopped => None,
-                Done::Failed { reason, seconds } => {
-                    Some(end(TrialState::Failed { reason }, Vec::new(), seconds))
+        let finish = |outcome: Outcome, state: fn(Scores) -> TrialState| {
+            // The weights first and the row that speaks of them after.
+            self.keep(&name, &outcome.weights)?;
+            remove(&self.checkpoint_path(&name))?;
+            Ok(Some(end(state(outcome.scores), outcome.curve)))
+        };
+        match done.end {
+            End::Stopped(checkpoint) => {
+                if let Some(checkpoint) = checkpoint {
+                    self.keep_checkpoint(&name, &checkpoint)?;
                 }
-                Done::Trained { outcome, seconds } => {
-                    // The weights first and the row that speaks of them after.
-                    self.keep(&name, &outcome.weights)?;
-                    let scores = outcome.scores;
-                    Some(end(TrialState::Complete { scores }, outcome.curve, seconds))
-                }
-            },
-        )
+                Ok(None)
+            }
+            End::Failed(failure) => {
+                remove(&self.checkpoint_path(&name))?;
+                let curve = checkpoint.map_or(Vec::new(), |it| it.progress.curve);
+                Ok(Some(end(TrialState::Failed { failure }, curve)))
+            }
+            End::Paused(checkpoint) => {
+                self.keep(&name, &checkpoint.best)?;
+                self.keep_checkpoint(&name, &checkpoint)?;
+                let scores = checkpoint.progress.best_scores;
+                Ok(Some(end(
+                    TrialState::Paused { scores },
+                    checkpoint.progress.curve,
+                )))
+            }
+            End::Trained(outcome) => finish(outcome, |scores| TrialState::Complete { scores }),
+            End::GivenUp(outcome) => finish(outcome, |scores| TrialState::GivenUp { scores }),
+        }
     }
+
+    /// The run's own teachers, and the trial's whose weights are still there.
+    fn teachers_of(&self, job: &TrialJob) -> Result<Vec<Network>, ArtefactError> {
+        let mut teachers = self.teachers.to_vec();
+        for (number, genome) in job.teachers {
+            let name = trial_name(*number);
+            let path = self.weights_path(&name);
+            if path.exists() {
+                let network = self.network(genome, &self.fetch(&name)?);
+                teachers.push(network.map_err(|source| ArtefactError::Network { path, source })?);
+            }
+        }
+        Ok(teachers)
+    }
+
+    /// Fresh weights with what the donors share; a donor whose weights are gone gives nothing.
+    fn first_weights(
+        &self,
+        job: &TrialJob,
+        seed: u64,
+    ) -> Result<(Weights, Inherited), ArtefactError> {
+        let (ports, norm) = (self.corpus.ports(), self.corpus.input_norm());
+        let mut fresh = job.trial.genome.init_weights(&ports, norm, seed);
+        let mut kept = Vec::with_capacity(job.donors.len());
+        for (number, genome, loss) in job.donors {
+            let name = trial_name(*number);
+            if self.weights_path(&name).exists() {
+                kept.push((*number, genome, self.fetch(&name)?, *loss));
+            }
+        }
+        let donors: Vec<Donor> = kept
+            .iter()
+            .map(|(number, genome, weights, loss)| Donor {
+                number: *number,
+                genome,
+                weights,
+                loss: *loss,
+            })
+            .collect();
+        let inherited = first_weights(&mut fresh, &job.trial.genome, &ports, &donors, job.sharing);
+        Ok((fresh, inherited))
+    }
+
+    /// Keeps an interrupted training: wholly or not at all.
+    pub fn keep_checkpoint(
+        &self,
+        name: &str,
+        checkpoint: &Checkpoint,
+    ) -> Result<(), ArtefactError> {
+        write_whole(&self.checkpoint_path(name), &checkpoint.to_bytes())
+    }
+}
+
+/// Whether a panic's message is one of the many ways to say that memory ran out.
+fn speaks_of_memory(message: &str) -> bool {
+    let message = message.to_lowercase();
+    [
+        "out of memory",
+        "outofmemory",
+        "out_of_memory",
+        "memory allocation",
+        "not enough memory",
+    ]
+    .iter()
+    .any(|phrase| message.contains(phrase))
 }
 
 /// The name under which a trial's weights are kept.
@@ -159,6 +391,17 @@ pub fn seed_for(seed: u64, purpose: &str) -> u64 {
     u64::from_le_bytes(digest[..8].try_into().expect("a digest has 32 bytes"))
 }
 
+/// Removes a file that may not be there.
+pub fn remove(path: &Path) -> Result<(), ArtefactError> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(ArtefactError::Io {
+            path: path.into(),
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Writes a file and the folders above it: wholly or not at all, also after a crash.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ArtefactError> {
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -168,10 +411,4 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ArtefactError> {
             path: path.into(),
             source,
         })
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "without a message".into())
 }

@@ -7,11 +7,12 @@ use super::{NewTrial, StoreError, StudyStore, Trial, TrialEnd, TrialState};
 /// Trials in a vector.
 #[derive(Default)]
 pub struct MemoryStore {
-    trials: Mutex<Vec<Trial>>,
+    /// Each trial beside its key.
+    trials: Mutex<Vec<(String, Trial)>>,
 }
 
 impl MemoryStore {
-    fn lock(&self) -> MutexGuard<'_, Vec<Trial>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(String, Trial)>> {
         // Every change is one assignment, so a panic elsewhere leaves the rows whole.
         self.trials.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -19,22 +20,24 @@ impl MemoryStore {
 
 impl StudyStore for MemoryStore {
     fn trials(&self) -> Result<Vec<Trial>, StoreError> {
-        let mut trials = self.lock().clone();
+        let trials = self.lock();
+        let mut trials: Vec<Trial> = trials.iter().map(|(_, trial)| trial.clone()).collect();
         trials.sort_by_key(|trial| trial.number);
         Ok(trials)
     }
 
     fn begin(&self, new: &NewTrial) -> Result<Trial, StoreError> {
         let mut trials = self.lock();
-        let is_same = |trial: &Trial| trial.number == new.number || trial.genome == new.genome;
+        let is_same =
+            |(key, trial): &(String, Trial)| trial.number == new.number || *key == new.key;
         if trials.iter().any(is_same) {
             return Err(StoreError::Taken {
                 number: new.number,
-                genome: new.genome.hash_hex(),
+                key: new.key.clone(),
             });
         }
         let trial = new.running();
-        trials.push(trial.clone());
+        trials.push((new.key.clone(), trial.clone()));
         Ok(trial)
     }
 
@@ -42,9 +45,22 @@ impl StudyStore for MemoryStore {
         let mut trials = self.lock();
         let trial = trials
             .iter_mut()
+            .map(|(_, trial)| trial)
             .find(|trial| trial.number == number && trial.state == TrialState::Running)
             .ok_or(StoreError::Fenced { number, attempt: 0 })?;
         trial.attempt += 1;
+        Ok(trial.clone())
+    }
+
+    fn resume(&self, number: u64) -> Result<Trial, StoreError> {
+        let mut trials = self.lock();
+        let is_paused = |trial: &&mut Trial| {
+            trial.number == number && matches!(trial.state, TrialState::Paused { .. })
+        };
+        let trial = trials.iter_mut().map(|(_, trial)| trial).find(is_paused);
+        let trial = trial.ok_or(StoreError::Fenced { number, attempt: 0 })?;
+        trial.attempt += 1;
+        trial.state = TrialState::Running;
         Ok(trial.clone())
     }
 
@@ -55,7 +71,8 @@ impl StudyStore for MemoryStore {
                 && trial.attempt == end.attempt
                 && trial.state == TrialState::Running
         };
-        let trial = trials.iter_mut().find(is_ours).ok_or(StoreError::Fenced {
+        let ours = trials.iter_mut().map(|(_, trial)| trial).find(is_ours);
+        let trial = ours.ok_or(StoreError::Fenced {
             number: end.number,
             attempt: end.attempt,
         })?;
@@ -63,6 +80,7 @@ impl StudyStore for MemoryStore {
         trial.curve = end.curve.clone();
         trial.seconds = end.seconds;
         trial.n_inherited = end.n_inherited;
+        trial.batch_size = end.batch_size;
         Ok(())
     }
 }
@@ -74,12 +92,16 @@ impl NewTrial {
             number: self.number,
             parent: self.parent,
             genome: self.genome.clone(),
+            hyper: self.hyper.clone(),
             cost: self.cost,
+            donors: self.donors.clone(),
+            teachers: self.teachers.clone(),
             attempt: 1,
             state: TrialState::Running,
             curve: Vec::new(),
             seconds: 0.0,
             n_inherited: 0,
+            batch_size: self.batch_size,
         }
     }
 }

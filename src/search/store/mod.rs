@@ -11,6 +11,7 @@ pub use sqlite::SqliteStore;
 
 use std::path::PathBuf;
 
+use super::hyper::HyperPoint;
 use super::trial::{CurvePoint, Trial, TrialState};
 use crate::model::{Cost, Genome};
 
@@ -23,14 +24,17 @@ pub trait StudyStore: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Taken`] where the number or the genome is there already.
+    /// [`StoreError::Taken`] where the number or the key is there already.
     fn begin(&self, new: &NewTrial) -> Result<Trial, StoreError>;
 
     /// Takes over a running trial whose worker is gone: its attempt counts up, so that a late write of
     /// the old one is refused.
     fn take_over(&self, number: u64) -> Result<Trial, StoreError>;
 
-    /// Ends a running trial.
+    /// Sets a paused trial running again, its attempt counted up.
+    fn resume(&self, number: u64) -> Result<Trial, StoreError>;
+
+    /// Ends or pauses a running trial.
     ///
     /// # Errors
     ///
@@ -42,9 +46,15 @@ pub trait StudyStore: Send + Sync {
 #[derive(Clone, Debug)]
 pub struct NewTrial {
     pub number: u64,
+    /// What must not be tried twice: the genome's hash, or whatever tells repeats apart where they are wanted.
+    pub key: String,
     pub parent: Option<u64>,
     pub genome: Genome,
+    pub hyper: HyperPoint,
     pub cost: Cost,
+    pub donors: Vec<u64>,
+    pub teachers: Vec<u64>,
+    pub batch_size: usize,
 }
 
 /// How a trial ended.
@@ -56,13 +66,14 @@ pub struct TrialEnd {
     pub curve: Vec<CurvePoint>,
     pub seconds: f64,
     pub n_inherited: u64,
+    pub batch_size: usize,
 }
 
 /// Why a store refused.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("trial {number} or its genome {genome} is in the study already")]
-    Taken { number: u64, genome: String },
+    #[error("trial {number} or what it tries ({key}) is in the study already")]
+    Taken { number: u64, key: String },
     #[error("trial {number} is not running at attempt {attempt}: a late write is refused")]
     Fenced { number: u64, attempt: u32 },
     #[error("{}: {source}", path.display())]
@@ -94,18 +105,21 @@ pub enum StoreError {
 mod contract {
     //! One suite for every store.
 
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::model::blocks::conv1d::Conv1dSpec;
     use crate::model::{Head, Ports};
-    use crate::search::trial::Scores;
+    use crate::search::hyper::HyperValue;
+    use crate::search::trial::{Failure, FailureKind, Scores};
 
     fn new_trial(number: u64, n_channels: usize) -> NewTrial {
         let genome = Genome {
-            stem: Conv1dSpec {
+            stem: Some(Conv1dSpec {
                 n_channels,
                 kernel_frames: 3,
                 stride_frames: 1,
-            },
+            }),
             blocks: vec![],
             head: Head::Mean { window_frames: 98 },
         };
@@ -116,9 +130,16 @@ mod contract {
         };
         NewTrial {
             number,
+            key: genome.hash_hex(),
             parent: number.checked_sub(1),
+            hyper: HyperPoint {
+                values: BTreeMap::from([("dropout".to_owned(), HyperValue::Float(0.1 + 0.2))]),
+            },
             cost: Cost::of(&genome, &ports),
             genome,
+            donors: (0..number).collect(),
+            teachers: (0..number).collect(),
+            batch_size: 64,
         }
     }
 
@@ -141,6 +162,7 @@ mod contract {
             curve: vec![point],
             seconds: 1.25,
             n_inherited: 7,
+            batch_size: 32,
         }
     }
 
@@ -150,7 +172,11 @@ mod contract {
         store.finish(&end(0, 1)).unwrap();
         let failed = TrialEnd {
             state: TrialState::Failed {
-                reason: "the loss is not finite in epoch 3".into(),
+                failure: Failure {
+                    kind: FailureKind::NonFinite,
+                    reason: "the loss is not finite in epoch 3".into(),
+                    trace: Some("somewhere.rs:7".into()),
+                },
             },
             ..end(1, 1)
         };
@@ -165,14 +191,22 @@ mod contract {
             number: 0,
             parent: None,
             genome: new_trial(0, 8).genome,
+            hyper: new_trial(0, 8).hyper,
             cost: new_trial(0, 8).cost,
+            donors: vec![],
+            teachers: vec![],
             attempt: 1,
             state: end(0, 1).state,
             curve: end(0, 1).curve,
             seconds: 1.25,
             n_inherited: 7,
+            batch_size: 32,
         };
         assert_eq!(trials[0], expected);
+        assert_eq!(
+            (&trials[1].donors, &trials[1].teachers),
+            (&vec![0], &vec![0])
+        );
         assert_eq!(
             (trials[1].parent, &trials[1].state),
             (Some(0), &failed.state)
@@ -212,6 +246,29 @@ mod contract {
         assert_eq!(store.trials().unwrap()[0].attempt, 2);
     }
 
+    fn a_paused_trial_runs_again_at_a_new_attempt(store: &dyn StudyStore) {
+        let scores = Scores {
+            validation_loss: 0.5,
+            validation_accuracy: 0.8,
+        };
+        let paused = TrialEnd {
+            state: TrialState::Paused { scores },
+            ..end(0, 1)
+        };
+        store.begin(&new_trial(0, 8)).unwrap();
+        assert!(matches!(store.resume(0), Err(StoreError::Fenced { .. })));
+        store.finish(&paused).unwrap();
+        let again = store.resume(0).unwrap();
+        assert_eq!((again.attempt, &again.state), (2, &TrialState::Running));
+        assert_eq!((again.curve.len(), again.seconds), (1, 1.25));
+        assert!(matches!(
+            store.finish(&end(0, 1)),
+            Err(StoreError::Fenced { .. })
+        ));
+        store.finish(&end(0, 2)).unwrap();
+        assert!(matches!(store.resume(0), Err(StoreError::Fenced { .. })));
+    }
+
     fn begun_once_among_many_threads(store: &dyn StudyStore) {
         let n_taken = std::thread::scope(|scope| {
             let begin = |thread: usize| store.begin(&new_trial(0, 8 + thread)).is_ok();
@@ -229,6 +286,7 @@ mod contract {
         a_number_and_a_genome_are_given_once(&*make());
         a_late_write_of_a_dead_attempt_is_refused(&*make());
         begun_once_among_many_threads(&*make());
+        a_paused_trial_runs_again_at_a_new_attempt(&*make());
     }
 
     #[test]

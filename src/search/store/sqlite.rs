@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use super::{NewTrial, StoreError, StudyStore, Trial, TrialEnd, TrialState};
 
 /// Version of the schema, kept in SQLite's `user_version`.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// Trials in a file.
 pub struct SqliteStore {
@@ -48,14 +48,18 @@ impl SqliteStore {
                        number INTEGER PRIMARY KEY,
                        parent INTEGER,
                        genome TEXT NOT NULL,
-                       genome_hash TEXT NOT NULL UNIQUE,
+                       key TEXT NOT NULL UNIQUE,
+                       hyper TEXT NOT NULL,
                        cost TEXT NOT NULL,
+                       donors TEXT NOT NULL,
+                       teachers TEXT NOT NULL,
                        attempt INTEGER NOT NULL,
                        running INTEGER NOT NULL,
                        state TEXT NOT NULL,
                        curve TEXT NOT NULL,
                        seconds REAL NOT NULL,
-                       n_inherited INTEGER NOT NULL
+                       n_inherited INTEGER NOT NULL,
+                       batch_size INTEGER NOT NULL
                      );
                      PRAGMA user_version = {SCHEMA};
                      COMMIT;"
@@ -123,7 +127,8 @@ impl SqliteStore {
     fn rows(&self, filter: &str, params: impl rusqlite::Params) -> Result<Vec<Trial>, StoreError> {
         let connection = self.lock();
         let query = format!(
-            "SELECT number, parent, genome, cost, attempt, state, curve, seconds, n_inherited
+            "SELECT number, parent, genome, cost, attempt, state, curve, seconds, n_inherited, hyper, donors,
+                    batch_size, teachers
              FROM trial {filter} ORDER BY number"
         );
         let mut statement = connection.prepare(&query).map_err(|e| self.fault(e))?;
@@ -146,6 +151,10 @@ struct RawTrial {
     curve: String,
     seconds: f64,
     n_inherited: i64,
+    hyper: String,
+    donors: String,
+    batch_size: i64,
+    teachers: String,
 }
 
 impl RawTrial {
@@ -160,6 +169,10 @@ impl RawTrial {
             curve: row.get(6)?,
             seconds: row.get(7)?,
             n_inherited: row.get(8)?,
+            hyper: row.get(9)?,
+            donors: row.get(10)?,
+            batch_size: row.get(11)?,
+            teachers: row.get(12)?,
         })
     }
 
@@ -186,6 +199,10 @@ impl RawTrial {
             curve: part(path, self.number, "curve", &self.curve)?,
             seconds: self.seconds,
             n_inherited: self.n_inherited as u64,
+            hyper: part(path, self.number, "hyper", &self.hyper)?,
+            donors: part(path, self.number, "donors", &self.donors)?,
+            batch_size: self.batch_size as usize,
+            teachers: part(path, self.number, "teachers", &self.teachers)?,
         })
     }
 }
@@ -197,18 +214,21 @@ impl StudyStore for SqliteStore {
 
     fn begin(&self, new: &NewTrial) -> Result<Trial, StoreError> {
         let trial = new.running();
-        let hash = new.genome.hash_hex();
         let inserted = self.lock().execute(
-            "INSERT INTO trial (number, parent, genome, genome_hash, cost, attempt, running, state,
-                                curve, seconds, n_inherited)
-             VALUES (?1, ?2, ?3, ?4, ?5, 1, 1, ?6, '[]', 0, 0)",
+            "INSERT INTO trial (number, parent, genome, key, cost, attempt, running, state, curve, seconds,
+                                n_inherited, hyper, donors, batch_size, teachers)
+             VALUES (?1, ?2, ?3, ?4, ?5, 1, 1, ?6, '[]', 0, 0, ?7, ?8, ?9, ?10)",
             params![
                 trial.number as i64,
                 trial.parent.map(|parent| parent as i64),
                 trial.genome.canonical(),
-                hash,
+                new.key,
                 Self::text(&trial.cost),
                 Self::text(&TrialState::Running),
+                Self::text(&trial.hyper),
+                Self::text(&trial.donors),
+                trial.batch_size as i64,
+                Self::text(&trial.teachers),
             ],
         );
         match inserted {
@@ -216,7 +236,7 @@ impl StudyStore for SqliteStore {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
                 Err(StoreError::Taken {
                     number: trial.number,
-                    genome: hash,
+                    key: new.key.clone(),
                 })
             }
             Err(error) => Err(self.fault(error)),
@@ -232,9 +252,22 @@ impl StudyStore for SqliteStore {
         }
     }
 
+    fn resume(&self, number: u64) -> Result<Trial, StoreError> {
+        let changed = self.lock().execute(
+            "UPDATE trial SET attempt = attempt + 1, running = 1, state = ?2
+             WHERE number = ?1 AND running = 0 AND json_extract(state, '$.state') = 'paused'",
+            params![number as i64, Self::text(&TrialState::Running)],
+        );
+        match changed.map_err(|e| self.fault(e))? {
+            0 => Err(StoreError::Fenced { number, attempt: 0 }),
+            _ => self.trial(number),
+        }
+    }
+
     fn finish(&self, end: &TrialEnd) -> Result<(), StoreError> {
         let changed = self.lock().execute(
-            "UPDATE trial SET running = 0, state = ?3, curve = ?4, seconds = ?5, n_inherited = ?6
+            "UPDATE trial SET running = 0, state = ?3, curve = ?4, seconds = ?5, n_inherited = ?6,
+                              batch_size = ?7
              WHERE number = ?1 AND attempt = ?2 AND running = 1",
             params![
                 end.number as i64,
@@ -243,6 +276,7 @@ impl StudyStore for SqliteStore {
                 Self::text(&end.curve),
                 end.seconds,
                 end.n_inherited as i64,
+                end.batch_size as i64,
             ],
         );
         match changed.map_err(|e| self.fault(e))? {
