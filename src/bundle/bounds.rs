@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::error::BundleError;
-use crate::model::wiring::{Layer, Shortcut};
 use crate::model::{Genome, Ports, Weights, WeightsError};
 
 /// Most bytes that all members together remember between frames.
@@ -65,34 +64,19 @@ pub fn check_genome(index: usize, genome: &Genome, ports: &Ports) -> Result<u64,
         })
     };
     let wirings = genome.wirings(ports.n_mels);
-    let (mut jump_frames, mut n_values, mut n_features) = (1u64, 0u64, 0u64);
+    let (mut jump_frames, mut n_values) = (1u64, 0u64);
     for (_, wiring) in &wirings {
         let stride_frames = wiring.stride_frames() as u64;
         jump_frames = jump_frames.saturating_mul(stride_frames);
         bounded("a stride in frames of", jump_frames, MAX_JUMP_FRAMES)?;
-        let main = wiring.chain.iter().map(|link| &link.layer);
-        n_values += main.map(n_layer_values).sum::<u64>();
-        if let Shortcut::Conv(shape) = wiring.shortcut {
-            n_values += n_layer_values(&Layer::Conv { shape, relu: false });
-        }
-        n_features = wiring.n_out() as u64;
+        n_values = n_values.saturating_add(wiring.n_state_values());
     }
-    let window_frames = genome.head.window_frames() as u64;
-    n_values += window_frames.div_ceil(jump_frames).max(1) * n_features;
+    let n_features = genome.features_port(ports.n_mels).n_values();
+    let head = &genome.head;
+    n_values += head.n_state_values(n_features, jump_frames as usize);
     let n_bytes = n_values.saturating_mul(4);
     bounded("bytes of state of", n_bytes, MAX_STATE_BYTES)?;
     Ok(n_bytes)
-}
-
-fn n_layer_values(layer: &Layer) -> u64 {
-    match layer {
-        Layer::Conv { shape, .. } => {
-            let past_frames = (shape.kernel_frames as u64 - 1) * shape.dilation_frames as u64;
-            (past_frames + 1) * shape.n_in as u64
-        }
-        Layer::Linear(_) => 0,
-        Layer::Gru(shape) => shape.n_units as u64,
-    }
 }
 
 /// Checks every number, also those that the genome does not ask for.

@@ -54,6 +54,7 @@ pub fn pack(bundle: &Bundle) -> Result<Vec<u8>, BundleError> {
         ports,
         detector: bundle.detector.clone(),
         members,
+        mixture: bundle.mixture.clone(),
         provenance: bundle.provenance.clone(),
     };
     let manifest = serde_json::to_vec_pretty(&manifest).map_err(manifest_error)?;
@@ -124,6 +125,7 @@ pub fn unpack(bytes: &[u8]) -> Result<Bundle, BundleError> {
         members,
         detector: manifest.detector,
         clip_ms: manifest.clip_ms,
+        mixture: manifest.mixture,
         provenance: manifest.provenance,
     };
     // Ports divide by the hop.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use auricle_features::SpecError;
 
 use super::detector_spec::DetectorSpecError;
+use crate::model::CombinationError;
 use crate::model::WeightsError;
 use crate::model::stream_net::NetworkError;
 
@@ -70,6 +71,8 @@ pub enum BundleError {
     Detector(#[from] DetectorSpecError),
     #[error("the manifest's ports are {found}, its front-end and labels make {expected}")]
     Ports { found: String, expected: String },
+    #[error(transparent)]
+    Mixture(#[from] CombinationError),
     #[error("member {index} has the weight {found}, expected a number above 0 and up to 1000000")]
     MemberWeight { index: usize, found: f32 },
     #[error(

@@ -88,6 +88,7 @@ pub(crate) fn bundle(genomes: &[Genome], seed: u64) -> Bundle {
             .map(String::from)
             .to_vec(),
         members: vec![],
+        mixture: None,
         detector: DetectorSpec {
             threshold: 0.4,
             thresholds: BTreeMap::new(),

@@ -8,7 +8,7 @@ use auricle_features::FrontendSpec;
 use serde::{Deserialize, Serialize};
 
 use super::DetectorSpec;
-use crate::model::{Genome, Ports};
+use crate::model::{Combination, Genome, Ports};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +21,8 @@ pub struct Manifest {
     pub ports: Ports,
     pub detector: DetectorSpec,
     pub members: Vec<MemberEntry>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixture: Option<Combination>,
     pub provenance: BTreeMap<String, String>,
 }
 

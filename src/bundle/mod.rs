@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use auricle_features::FrontendSpec;
 
-use crate::model::{Cost, Genome, Ports, StreamNet, Weights};
+use crate::model::{Combination, Cost, Genome, Ports, StreamNet, Weights};
 
 pub use container::{FORMAT_VERSION, MAGIC};
 pub use detector_spec::{DetectorSpec, DetectorSpecError};
@@ -53,8 +53,10 @@ pub struct Bundle {
     pub frontend: FrontendSpec,
     /// Class names, in the order of the networks' logits.
     pub labels: Vec<String>,
-    /// At least one. Their probabilities are averaged, each by its weight.
+    /// At least one. Their probabilities are averaged, each by its weight, unless there is a mixture.
     pub members: Vec<Member>,
+    /// How the members' logits make one answer; members' weights do not count then.
+    pub mixture: Option<Combination>,
     /// Answers to detections.
     pub detector: DetectorSpec,
     /// Length of the clips the networks were trained on.
@@ -123,6 +125,9 @@ impl Bundle {
             });
         }
         self.detector.validate(&self.labels)?;
+        if let Some(mixture) = &self.mixture {
+            mixture.validate(self.members.len(), self.labels.len())?;
+        }
         bounds::within("members", self.members.len() as u64, 1, MAX_MEMBERS as u64)?;
         let ports = self.ports();
         let mut n_state_bytes = 0;

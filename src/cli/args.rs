@@ -32,6 +32,8 @@ pub enum Command {
     Ingest(IngestArgs),
     /// Only search, and list the best trials; goes on where it was stopped
     Search(RunArgs),
+    /// Teach one small network what a packed ensemble knows, and pack it
+    Distil(DistilArgs),
     /// Judge a bundle on any labelled folder or list
     Evaluate(EvaluateArgs),
     /// Copy the bundle of a finished run to a file
@@ -103,6 +105,38 @@ pub struct RunArgs {
     /// Trials of the search, in place of the recipe's
     #[arg(long, value_name = "N")]
     pub trials: Option<u64>,
+    /// Try the best genomes of a finished search first: the folder of its run, over whatever data
+    #[arg(long, value_name = "RUN")]
+    pub replay: Option<PathBuf>,
+    /// How many of them
+    #[arg(long, value_name = "N", default_value_t = 10, requires = "replay")]
+    pub replay_best: usize,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Example:
+  auricle distil ensemble.auricle recipes/commands-12/recipe.toml --data speech_commands --to small.auricle")]
+pub struct DistilArgs {
+    /// Who teaches: any bundle of the recipe's labels and front-end
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+    #[command(flatten)]
+    pub place: Where,
+    /// Where to
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+    /// The student's genome as JSON [default: that of the bundle's smallest member]
+    #[arg(long, value_name = "FILE")]
+    pub genome: Option<PathBuf>,
+    /// Divides the logits of both sides before they are compared
+    #[arg(long, default_value_t = 2.0)]
+    pub temperature: f32,
+    /// Weight of the labels; the teacher's is what is left of 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.3)]
+    pub label_weight: f32,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -131,25 +131,35 @@ impl crate::search::Watch for Progress {
     fn trial(&self, trial: &Trial) {
         self.n_trials.fetch_add(1, Ordering::Relaxed);
         let line = match &trial.state {
-            TrialState::Complete { scores } => {
+            TrialState::Complete { scores }
+            | TrialState::GivenUp { scores }
+            | TrialState::Paused { scores } => {
                 let mut best = self.best.lock().unwrap_or_else(PoisonError::into_inner);
                 if best.is_none_or(|(_, loss)| scores.validation_loss < loss) {
                     *best = Some((scores.validation_accuracy, scores.validation_loss));
                 }
                 format!(
-                    "trial {:>3}  {:6.2} %  loss {:.4}  {:>7} parameters  {:4.0} s  {}",
+                    "trial {:>3}  {:6.2} %  loss {:.4}  {:>7} parameters  {:4.0} s  {}{}",
                     trial.number,
                     100.0 * scores.validation_accuracy,
                     scores.validation_loss,
                     trial.cost.n_params,
                     trial.seconds,
-                    trial.genome
+                    trial.genome,
+                    match trial.state {
+                        TrialState::Paused { .. } => "  (paused)",
+                        TrialState::GivenUp { .. } => "  (given up)",
+                        _ => "",
+                    }
                 )
             }
-            TrialState::Failed { reason } => {
+            TrialState::Failed { failure } => {
                 format!(
-                    "trial {:>3}  failed: {reason}  {}",
-                    trial.number, trial.genome
+                    "trial {:>3}  failed ({}): {}  {}",
+                    trial.number,
+                    failure.kind.name(),
+                    failure.reason,
+                    trial.genome
                 )
             }
             TrialState::Running => return,

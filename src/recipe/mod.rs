@@ -123,20 +123,13 @@ impl Recipe {
             )
         })?;
         frontend.validate().map_err(|e| text(&e))?;
-        self.space.validate().map_err(|e| text(&e))?;
-        self.search.controller.validate().map_err(|e| text(&e))?;
-        self.search.budget.validate().map_err(|e| text(&e))?;
-        for train in [&self.search.train, &self.ensemble.train] {
-            train.validate().map_err(|e| text(&e))?;
-        }
-        for (field, found) in [
-            ("n_workers", self.n_workers),
-            ("ensemble.n_finalists", self.ensemble.n_finalists),
-            ("ensemble.n_members", self.ensemble.n_members),
-        ] {
-            if !(1..=64).contains(&found) {
-                return Err(format!("{field}: found {found}, expected 1 to 64"));
-            }
+        self.search.validate(&self.space).map_err(|e| text(&e))?;
+        self.ensemble
+            .check()
+            .map_err(|reason| format!("ensemble.{reason}"))?;
+        let found = self.n_workers;
+        if !(1..=64).contains(&found) {
+            return Err(format!("n_workers: found {found}, expected 1 to 64"));
         }
         let mut names = std::collections::BTreeSet::new();
         for Baseline { name, genome, .. } in &self.baselines {

@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use auricle_datasets::Split;
 
 use super::judge::{Judged, speakers};
+use super::team::Team;
 use super::{Full, Run, RunError};
 use crate::evaluate::report::{
     Budget, ClassCount, CorpusSummary, CostSummary, EpochPoint, MemberSummary, RejectSummary,
     Report, Spent, SplitSummary, System, TrialStatus, TrialSummary,
 };
-use crate::evaluate::{Judgement, Measured, intervals};
-use crate::model::Cost;
-use crate::search::ensemble::Member;
+use crate::evaluate::{Measured, intervals};
+use crate::model::{Combination, Cost, Mixture};
+use crate::search::full::Member;
 use crate::search::{Trial, TrialState};
 
 /// Resamplings of the ensemble's gain.
@@ -24,49 +25,50 @@ impl Run<'_> {
         &self,
         trials: &[Trial],
         full: &Full,
-        members: &[Member],
+        team: &Team,
+        student: Option<&Member>,
     ) -> Result<Report, RunError> {
         let recipe = self.plan.recipe;
-        let each = |split| {
-            let probabilities = members
-                .iter()
-                .map(|member| self.probabilities(member, split));
-            probabilities.collect::<Result<Vec<_>, RunError>>()
+        let alone = Combination::MeanProbabilities;
+        let single_of = |name: &str, trial, member: &Member| -> Result<System, RunError> {
+            let judge = |split| self.judge(&[member], &alone, split).map(|it| it.judgement);
+            Ok(System {
+                name: name.into(),
+                genome: member.genome.to_string(),
+                trial,
+                cost: self.cost_summary(&[&member.cost]),
+                members: Vec::new(),
+                validation: Measured::Value(judge(Split::Validation)?),
+                test: Measured::Value(judge(Split::Test)?),
+            })
         };
-        let (validation, test) = (each(Split::Validation)?, each(Split::Test)?);
-        let single_test = self.judge(&test[..1], Split::Test)?;
-        let ensemble_test = self.judge(&test, Split::Test)?;
-        let single = System {
-            name: "searched, single".into(),
-            genome: full.chosen.genome.to_string(),
-            trial: full.trial,
-            cost: self.cost_summary(&[&full.chosen.cost]),
-            members: Vec::new(),
-            validation: Measured::Value(self.judge(&validation[..1], Split::Validation)?.judgement),
-            test: Measured::Value(single_test.judgement.clone()),
-        };
+        let single_test = self.judge(&[&full.chosen], &alone, Split::Test)?;
+        let single = single_of("searched, single", full.trial, &full.chosen)?;
+        let members: Vec<&Member> = team.members.iter().collect();
+        let judge = |split| self.judge(&members, &team.combination, split);
+        let ensemble_test = judge(Split::Test)?;
         let ensemble = if members.len() > 1 {
+            let costs: Vec<_> = members.iter().map(|member| &member.cost).collect();
             Measured::Value(System {
                 name: format!("ensemble of {}", members.len()),
-                genome: format!("{} x {}", members.len(), full.chosen.genome),
+                genome: genomes_of(&members),
                 trial: full.trial,
-                cost: self.cost_summary(
-                    &members
-                        .iter()
-                        .map(|member| &member.cost)
-                        .collect::<Vec<_>>(),
-                ),
-                members: members.iter().map(member_summary).collect(),
-                validation: Measured::Value(self.judge(&validation, Split::Validation)?.judgement),
+                cost: self.cost_summary(&costs),
+                members: (0..members.len())
+                    .map(|at| member_summary(members[at], &team.combination, at))
+                    .collect(),
+                validation: Measured::Value(judge(Split::Validation)?.judgement),
                 test: Measured::Value(ensemble_test.judgement.clone()),
             })
         } else {
-            Measured::missing("the recipe asks for one member")
+            Measured::missing("the recipe asks for one member, or no more would help")
         };
+        let student = student.map(|student| single_of("student of the ensemble", None, student));
         let baselines = full
             .baselines
             .iter()
-            .map(|member| self.baseline(member))
+            .map(|member| single_of(member.name.trim_start_matches("baseline-"), None, member))
+            .chain(student)
             .collect::<Result<_, _>>()?;
         Ok(Report {
             title: recipe.title.clone(),
@@ -75,7 +77,7 @@ impl Run<'_> {
             device: self.plan.device_name.into(),
             seed: recipe.seed,
             corpus: self.corpus_summary(),
-            protocol: self.protocol(full),
+            protocol: self.protocol(full, team),
             trials: trials
                 .iter()
                 .map(|trial| trial_summary(trial, full))
@@ -84,7 +86,7 @@ impl Run<'_> {
             ensemble_gain: self.gain(&single_test, &ensemble_test)?,
             ensemble,
             baselines,
-            budget: self.budget(trials, full, members),
+            budget: self.budget(trials, full, &team.members),
             environment: BTreeMap::from([
                 (
                     "program".to_owned(),
@@ -99,23 +101,6 @@ impl Run<'_> {
                     self.plan.n_workers.to_string(),
                 ),
             ]),
-        })
-    }
-
-    fn baseline(&self, member: &Member) -> Result<System, RunError> {
-        let judge = |split| -> Result<Judgement, RunError> {
-            let probabilities = self.probabilities(member, split)?;
-            Ok(self.judge(&[probabilities], split)?.judgement)
-        };
-        let name = member.name.trim_start_matches("baseline-");
-        Ok(System {
-            name: name.into(),
-            genome: member.genome.to_string(),
-            trial: None,
-            cost: self.cost_summary(&[&member.cost]),
-            members: Vec::new(),
-            validation: Measured::Value(judge(Split::Validation)?),
-            test: Measured::Value(judge(Split::Test)?),
         })
     }
 
@@ -220,17 +205,21 @@ impl Run<'_> {
         }
     }
 
-    fn protocol(&self, full: &Full) -> Vec<String> {
+    fn protocol(&self, full: &Full, team: &Team) -> Vec<String> {
         let synthetic = self.corpus.utterances().iter().any(|u| u.synthetic);
         let mut protocol = vec![
             "The train split was learnt from; trials, epochs, finalists and members were chosen on the \
              validation split; the test split was judged once, after everything was chosen."
                 .to_owned(),
             format!(
-                "The best {} genomes of the search, of every line of descent the best first, were trained in full from fresh weights; the best of them by \
-                 validation loss is the single model, and trained again from other seeds it makes the ensemble, \
-                 whose probabilities are averaged with equal weights.",
+                "The best {} genomes of the search, of every line of descent the best first, were trained in full \
+                 from fresh weights; the best of them by validation loss is the single model.",
                 full.finalists.len()
+            ),
+            format!(
+                "The ensemble: {}; {}.",
+                team.story,
+                combined(&team.combination)
             ),
         ];
         if synthetic {
@@ -294,12 +283,43 @@ impl Run<'_> {
     }
 }
 
-fn member_summary(member: &Member) -> MemberSummary {
+fn combined(combination: &Combination) -> &'static str {
+    match combination {
+        Combination::MeanProbabilities => "probabilities are averaged evenly",
+        Combination::MeanLogits => "logits are averaged evenly",
+        Combination::WeightedProbabilities { .. } => "probabilities are averaged by weight",
+        Combination::WeightedLogits { .. } => "logits are added up by weight",
+    }
+}
+
+/// `3 x GENOME`, or each genome once.
+fn genomes_of(members: &[&Member]) -> String {
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for member in members {
+        let genome = member.genome.to_string();
+        match counts.iter_mut().find(|(known, _)| *known == genome) {
+            Some((_, n)) => *n += 1,
+            None => counts.push((genome, 1)),
+        }
+    }
+    let parts = counts.iter().map(|(genome, n)| format!("{n} x {genome}"));
+    parts.collect::<Vec<_>>().join(" + ")
+}
+
+/// `at`: the member's place in the ensemble.
+fn member_summary(member: &Member, combination: &Combination, at: usize) -> MemberSummary {
     MemberSummary {
         name: member.name.clone(),
         genome: member.genome.to_string(),
         seed: member.seed,
-        weight: 1.0,
+        weight: match combination {
+            Combination::WeightedProbabilities { weights } => f64::from(weights[at]),
+            Combination::WeightedLogits {
+                mixture: Mixture::Scalar(weights),
+                ..
+            } => f64::from(weights[at]),
+            _ => 1.0,
+        },
         n_params: member.cost.n_params,
         validation_accuracy: Measured::from(member.scores.validation_accuracy),
     }
@@ -308,9 +328,21 @@ fn member_summary(member: &Member) -> MemberSummary {
 fn trial_summary(trial: &Trial, full: &Full) -> TrialSummary {
     let (status, missing) = match &trial.state {
         TrialState::Complete { .. } => (TrialStatus::Completed, ""),
-        TrialState::Failed { reason } => (
+        TrialState::Paused { .. } => (
+            TrialStatus::Stopped {
+                reason: "not promoted".into(),
+            },
+            "",
+        ),
+        TrialState::GivenUp { .. } => (
+            TrialStatus::Stopped {
+                reason: "given up: it could no longer win".into(),
+            },
+            "",
+        ),
+        TrialState::Failed { failure } => (
             TrialStatus::Failed {
-                reason: reason.clone(),
+                reason: format!("{}: {}", failure.kind.name(), failure.reason),
             },
             "the trial failed",
         ),
@@ -338,7 +370,7 @@ fn trial_summary(trial: &Trial, full: &Full) -> TrialSummary {
         parent: trial.parent,
         fate: if full.trial == Some(trial.number) {
             "chosen".into()
-        } else if full.finalists.contains(&trial.number) {
+        } else if full.finalists.iter().any(|it| it.number == trial.number) {
             "finalist".into()
         } else {
             "dropped".into()

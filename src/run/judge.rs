@@ -3,17 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use auricle_datasets::{Split, Utterance};
-use burn::tensor::activation::softmax;
-use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::{Run, RunError};
 use crate::audio::{AudioReader, decode};
 use crate::bundle::Bundle;
 use crate::evaluate::{Bootstrap, EvaluateError, Judgement, Scores};
-use crate::model::Network;
-use crate::search::ensemble::{Member, mean_probabilities};
-use crate::search::trainer::logits;
+use crate::model::{Combination, Network};
+use crate::search::full::Member;
+use crate::search::scoring::logits;
 use crate::stream::ClipClassifier;
 
 /// Resamplings of the intervals over speakers.
@@ -26,25 +24,34 @@ pub struct Judged {
 }
 
 impl Run<'_> {
-    /// Probabilities of one trained network over a split, `[n, n_classes]`.
-    pub(super) fn probabilities(
-        &self,
-        member: &Member,
-        split: Split,
-    ) -> Result<Vec<f32>, RunError> {
+    /// Logits of one trained network over a split, `[n, n_classes]`.
+    pub(super) fn logits(&self, member: &Member, split: Split) -> Result<Vec<f32>, RunError> {
         let (device, ports) = (self.plan.device, self.corpus.ports());
         let network = Network::load(&member.genome, &ports, &member.weights, device)?;
         let items = self.corpus.items(split);
-        let logits = logits(&network, &self.corpus, &items, device);
-        let shape = [items.len(), ports.n_classes];
-        let rows = Tensor::<2>::from_data(TensorData::new(logits, shape), device);
-        Ok(softmax(rows, 1).into_data().iter::<f32>().collect())
+        Ok(logits(&network, &self.corpus, &items, device))
     }
 
-    /// Judges members (averaged, if several) on a split.
-    pub(super) fn judge(&self, members: &[Vec<f32>], split: Split) -> Result<Judged, RunError> {
-        let weighted: Vec<(Vec<f32>, f64)> = members.iter().map(|p| (p.clone(), 1.0)).collect();
+    /// Judges members together on a split.
+    pub(super) fn judge(
+        &self,
+        members: &[&Member],
+        combination: &Combination,
+        split: Split,
+    ) -> Result<Judged, RunError> {
         let items = self.corpus.items(split);
+        let logits = members.iter().map(|member| self.logits(member, split));
+        let logits = logits.collect::<Result<Vec<_>, _>>()?;
+        let n_classes = self.corpus.labels().len();
+        let mut probabilities = vec![0.0; items.len() * n_classes];
+        let mut row_logits = Vec::with_capacity(members.len() * n_classes);
+        for (i, row) in probabilities.chunks_exact_mut(n_classes).enumerate() {
+            row_logits.clear();
+            for logits in &logits {
+                row_logits.extend_from_slice(&logits[i * n_classes..(i + 1) * n_classes]);
+            }
+            combination.apply(&row_logits, row);
+        }
         let utterances: Vec<&Utterance> = items
             .iter()
             .map(|&item| self.corpus.utterance(item))
@@ -52,7 +59,7 @@ impl Run<'_> {
         let scores = Scores::new(
             self.corpus.labels().to_vec(),
             items.iter().map(|&item| self.corpus.class(item)).collect(),
-            mean_probabilities(&weighted),
+            probabilities,
             utterances
                 .iter()
                 .map(|utterance| utterance.path.display().to_string())

@@ -6,26 +6,33 @@
 //! prints nothing, parses nothing and chooses no device.
 
 mod describe;
+mod distil;
 mod judge;
 mod pack;
+mod team;
 
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 
-use crate::bundle::BundleError;
+use crate::bundle::{Bundle, BundleError};
 use crate::evaluate::{EvaluateError, Report, report};
 use crate::ingest::{self, IngestError, IngestSummary};
+use crate::model::Network;
 use crate::model::stream_net::NetworkError;
 use crate::recipe::Recipe;
+use crate::search::combine::CombineError;
 use crate::search::corpus::{CorpusError, CorpusParts};
-use crate::search::ensemble::{Job, JobEnd, Member, train_in_full};
+use crate::search::distil::Teacher;
+use crate::search::full::{Guidance, Job, JobEnd, Member, train_in_full};
+use crate::search::hyper::HyperPoint;
 use crate::search::store::{SqliteStore, StoreError, StudyStore};
 use crate::search::study::{Ending, StudyError, finalists};
 use crate::search::worker::{ArtefactError, Workshop, write_whole};
-use crate::search::{Corpus, Trial, search};
+use crate::search::{Corpus, NetworkTrainer, Trial, search};
 
+pub use distil::Distilled;
 pub use judge::judge_bundle;
 
 /// Shown what happens in every step.
@@ -71,6 +78,18 @@ pub enum RunError {
     Bundle(#[from] BundleError),
     #[error(transparent)]
     Network(#[from] NetworkError),
+    #[error(transparent)]
+    Combine(#[from] CombineError),
+    #[error("the teacher has other {what} than the recipe: found {found}, expected {expected}")]
+    OtherTeacher {
+        what: &'static str,
+        found: String,
+        expected: String,
+    },
+    #[error("no ensemble: {reason}")]
+    NoEnsemble { reason: String },
+    #[error("the student could not be trained: {reason}")]
+    NoStudent { reason: String },
     #[error("no trial of the search is complete: nothing to train in full")]
     NoTrial,
     #[error("no finalist could be trained: {reasons}")]
@@ -99,15 +118,40 @@ pub struct Finished {
     pub already_done: bool,
 }
 
+/// The trials of the run in that folder, by number.
+///
+/// # Errors
+///
+/// Where the folder holds no study of its own name.
+pub fn trials_of(folder: &Path) -> Result<Vec<Trial>, StoreError> {
+    let path = folder.join("study.sqlite");
+    if !path.exists() {
+        return Err(StoreError::Damaged {
+            path,
+            what: "the study".into(),
+            reason: "there is no such file".into(),
+        });
+    }
+    let name = folder.canonicalize().ok();
+    let name = name.as_deref().unwrap_or(folder).file_name();
+    let fingerprint = name.unwrap_or_default().to_string_lossy().into_owned();
+    SqliteStore::open(&path, &fingerprint)?.trials()
+}
+
+/// 12 hex digits of the SHA-256 of plain data's text.
+fn short_hash(value: &impl serde::Serialize) -> String {
+    let text = serde_json::to_string(value).expect("plain data");
+    let digest = Sha256::digest(text);
+    digest[..6]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
 /// The folder of an ingestion: shared by all runs over the same corpus in the same way.
 pub fn ingest_folder(runs: &Path, source: &Path, recipe: &Recipe) -> PathBuf {
     let source = source.canonicalize().unwrap_or_else(|_| source.into());
-    let spec = serde_json::to_string(&(recipe.corpus(), recipe.frontend())).expect("plain data");
-    let digest = Sha256::digest(format!("{}|{spec}", source.display()));
-    let name: String = digest[..6]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let name = short_hash(&(source, recipe.corpus(), recipe.frontend()));
     runs.join("ingested").join(name)
 }
 
@@ -158,11 +202,22 @@ impl<'a> Run<'a> {
     }
 
     fn workshop<'b>(&'b self, folder: &'b Path, watch: &'b dyn Watch) -> Workshop<'b> {
+        self.taught(folder, &[], watch)
+    }
+
+    fn taught<'b>(
+        &'b self,
+        folder: &'b Path,
+        teachers: &'b [Network],
+        watch: &'b dyn Watch,
+    ) -> Workshop<'b> {
         Workshop {
             corpus: &self.corpus,
             device: self.plan.device,
             seed: self.plan.recipe.seed,
             folder,
+            trainer: &NetworkTrainer,
+            teachers,
             watch,
         }
     }
@@ -171,10 +226,15 @@ impl<'a> Run<'a> {
     pub fn search(&self, watch: &dyn Watch) -> Result<Vec<Trial>, RunError> {
         watch.step("search");
         let folder = self.folder.join("trials");
+        let spec = &self.plan.recipe.search;
+        let teachers = match spec.teaching.as_ref().map(|teaching| &teaching.teacher) {
+            Some(Teacher::Bundle { path }) => self.networks_of(&Bundle::load(path)?)?,
+            Some(Teacher::BestTrials { .. }) | None => Vec::new(),
+        };
         let ending = search(
-            &self.plan.recipe.search,
+            spec,
             &self.plan.recipe.space,
-            &self.workshop(&folder, watch),
+            &self.taught(&folder, &teachers, watch),
             &self.store,
             self.plan.n_workers,
         )?;
@@ -200,11 +260,12 @@ impl<'a> Run<'a> {
         let trials = self.search(watch)?;
         watch.step("train the finalists and the baselines in full");
         let full = self.train_finalists(&trials, watch)?;
-        watch.step("train the members of the ensemble");
-        let members = self.train_members(&full, watch)?;
+        watch.step("make the ensemble");
+        let team = self.assemble(&trials, &full, watch)?;
+        let student = self.teach(&full, &team, watch)?;
         watch.step("judge on the test split");
-        let report = self.report(&trials, &full, &members)?;
-        pack::pack(self, &members, &report)?;
+        let report = self.report(&trials, &full, &team, student.as_ref())?;
+        pack::pack(self, &full.chosen, &team, student.as_ref(), &report)?;
         report::write_html(&report, &self.folder.join("report.html"))?;
         // Written last: a run with this file is done.
         report::write_json(&report, &report_path)?;
@@ -225,20 +286,28 @@ impl<'a> Run<'a> {
         let finalist_jobs = finalists.iter().map(|trial| Job {
             name: format!("finalist-{:05}", trial.number),
             genome: trial.genome.clone(),
+            hyper: trial.hyper.clone(),
             replica: 0,
         });
         let baseline_jobs = recipe.baselines.iter().map(|baseline| Job {
             name: format!("baseline-{}", baseline.name),
             genome: baseline.genome.clone(),
+            hyper: HyperPoint::default(),
             replica: 0,
         });
         let jobs: Vec<Job> = finalist_jobs.chain(baseline_jobs).collect();
         let folder = self.folder.join("full");
         let workshop = self.workshop(&folder, watch);
-        let mut ends = train_in_full(&jobs, &spec.train, &workshop, self.plan.n_workers)?;
+        let mut ends = train_in_full(
+            &jobs,
+            &spec.train,
+            Guidance::default(),
+            &workshop,
+            self.plan.n_workers,
+        )?;
         let baselines = trained(ends.split_off(finalists.len()))?;
         let of_finalists = trained(ends)?;
-        let best = of_finalists.members.into_iter().min_by(|a, b| {
+        let best = of_finalists.members.iter().cloned().min_by(|a, b| {
             a.scores
                 .validation_loss
                 .total_cmp(&b.scores.validation_loss)
@@ -248,44 +317,31 @@ impl<'a> Run<'a> {
                 reasons: of_finalists.failures.join("; "),
             });
         };
-        let trial = finalists
-            .iter()
-            .find(|trial| trial.genome == chosen.genome)
-            .map(|trial| trial.number);
+        let of_chosen = finalists.iter().find(|trial| trial.genome == chosen.genome);
         Ok(Full {
+            trial: of_chosen.map(|trial| trial.number),
+            hyper: of_chosen
+                .map(|trial| trial.hyper.clone())
+                .unwrap_or_default(),
             chosen,
-            trial,
-            finalists: finalists.iter().map(|trial| trial.number).collect(),
+            trained: of_finalists.members,
+            finalists: finalists.into_iter().cloned().collect(),
             baselines: baselines.members,
             failures: baselines.failures,
         })
-    }
-
-    /// The chosen one and its other trainings.
-    fn train_members(&self, full: &Full, watch: &dyn Watch) -> Result<Vec<Member>, RunError> {
-        let spec = &self.plan.recipe.ensemble;
-        let jobs: Vec<Job> = (1..spec.n_members as u64)
-            .map(|replica| Job {
-                name: format!("member-{replica}"),
-                genome: full.chosen.genome.clone(),
-                replica,
-            })
-            .collect();
-        let folder = self.folder.join("full");
-        let workshop = self.workshop(&folder, watch);
-        let ends = train_in_full(&jobs, &spec.train, &workshop, self.plan.n_workers)?;
-        let mut members = vec![full.chosen.clone()];
-        members.extend(trained(ends)?.members);
-        Ok(members)
     }
 }
 
 /// What the full trainings gave.
 struct Full {
-    /// The best finalist by validation loss: the single model, and the ensemble's first member.
+    /// The best finalist by validation loss: the single model.
     chosen: Member,
+    /// All finalists that could be trained.
+    trained: Vec<Member>,
     trial: Option<u64>,
-    finalists: Vec<u64>,
+    /// The settings that it was trained with besides the recipe's.
+    hyper: HyperPoint,
+    finalists: Vec<Trial>,
     baselines: Vec<Member>,
     /// Baselines that could not be trained, and why.
     failures: Vec<String>,

@@ -2,29 +2,86 @@
 
 use std::collections::BTreeMap;
 
+use super::team::Team;
 use super::{Run, RunError};
 use crate::bundle::{self, Bundle};
-use crate::evaluate::Report;
 use crate::evaluate::report::System;
+use crate::evaluate::{Judgement, Report};
+use crate::model::Combination;
 use crate::search::Member;
 
-/// Writes both bundles.
-pub(super) fn pack(run: &Run, members: &[Member], report: &Report) -> Result<(), RunError> {
-    let single = bundle(run, &members[..1], report, report.single.value());
-    single.save(&run.folder.join("single.auricle"))?;
-    let ensemble = bundle(run, members, report, report.ensemble.value());
-    ensemble.save(&run.folder.join("ensemble.auricle"))?;
+/// Writes the bundles: the single model, the ensemble, and its student where there is one.
+pub(super) fn pack(
+    run: &Run,
+    single: &Member,
+    team: &Team,
+    student: Option<&Member>,
+    report: &Report,
+) -> Result<(), RunError> {
+    let alone = Combination::MeanProbabilities;
+    let save = |members: &[&Member], combination, system, name: &str| {
+        bundle(run, members, combination, report, system).save(&run.folder.join(name))
+    };
+    save(&[single], &alone, report.single.value(), "single.auricle")?;
+    let members: Vec<&Member> = team.members.iter().collect();
+    let system = report.ensemble.value();
+    save(&members, &team.combination, system, "ensemble.auricle")?;
+    if let Some(student) = student {
+        save(
+            &[student],
+            &alone,
+            report.baselines.last(),
+            "student.auricle",
+        )?;
+    }
     Ok(())
 }
 
-fn bundle(run: &Run, members: &[Member], report: &Report, system: Option<&System>) -> Bundle {
-    let recipe = run.plan.recipe;
+/// The bundle of a student whose accuracy is known or not.
+pub(super) fn student(run: &Run, student: &Member, test: Option<&Judgement>) -> Bundle {
+    let accuracy = test.and_then(|test| test.accuracy.number());
+    let made = run.plan.today;
+    bundle_of(
+        run,
+        &[student],
+        &Combination::MeanProbabilities,
+        made,
+        accuracy,
+    )
+}
+
+fn bundle(
+    run: &Run,
+    members: &[&Member],
+    combination: &Combination,
+    report: &Report,
+    system: Option<&System>,
+) -> Bundle {
     let accuracy = system
         .and_then(|system| system.test.value())
         .and_then(|test| test.accuracy.number());
+    bundle_of(run, members, combination, &report.created, accuracy)
+}
+
+fn bundle_of(
+    run: &Run,
+    members: &[&Member],
+    combination: &Combination,
+    made: &str,
+    accuracy: Option<f64>,
+) -> Bundle {
+    let weight = |at: usize| match combination {
+        Combination::WeightedProbabilities { weights } => weights[at],
+        _ => 1.0,
+    };
+    let is_of_logits = matches!(
+        combination,
+        Combination::MeanLogits | Combination::WeightedLogits { .. }
+    );
+    let recipe = run.plan.recipe;
     let mut provenance = BTreeMap::from([
         ("run".to_owned(), run.fingerprint.clone()),
-        ("made".to_owned(), report.created.clone()),
+        ("made".to_owned(), made.to_owned()),
         (
             "program".to_owned(),
             format!("auricle {}", env!("CARGO_PKG_VERSION")),
@@ -39,12 +96,14 @@ fn bundle(run: &Run, members: &[Member], report: &Report, system: Option<&System
         labels: run.corpus.labels().to_vec(),
         members: members
             .iter()
-            .map(|member| bundle::Member {
+            .enumerate()
+            .map(|(at, member)| bundle::Member {
                 genome: member.genome.clone(),
                 weights: member.weights.clone(),
-                weight: 1.0,
+                weight: weight(at),
             })
             .collect(),
+        mixture: is_of_logits.then(|| combination.clone()),
         detector: recipe.detector.clone(),
         clip_ms: recipe.data.clip_ms,
         provenance,

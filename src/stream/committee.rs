@@ -1,7 +1,7 @@
-//! The members of a bundle, asked together: one frame in, the weighted mean of their probabilities out.
+//! The members of a bundle, asked together: one frame in, one answer by the bundle's rule out.
 
 use crate::bundle::{Bundle, BundleError};
-use crate::model::StreamNet;
+use crate::model::{Combination, StreamNet};
 
 /// The networks of one bundle with their state. Allocates nothing after it is made.
 ///
@@ -10,6 +10,10 @@ use crate::model::StreamNet;
 #[derive(Clone, Debug)]
 pub struct Committee {
     members: Vec<Voice>,
+    /// How logits make one answer; without one the mean of probabilities does.
+    mixture: Option<Combination>,
+    /// Every member's latest logits `[n_members, n_classes]`.
+    logits: Vec<f32>,
     mean: Vec<f32>,
     answer_frames: usize,
     n_frames: u64,
@@ -46,6 +50,8 @@ impl Committee {
         let jumps = members.iter().map(|member| member.network.jump_frames());
         Ok(Self {
             answer_frames: jumps.min().expect("a bundle that is valid has a member"),
+            logits: vec![0.0; members.len() * n_classes],
+            mixture: bundle.mixture.clone(),
             members,
             mean: vec![0.0; n_classes],
             n_frames: 0,
@@ -59,8 +65,10 @@ impl Committee {
 
     /// Takes one frame `[n_mels]`. True when it completes an answer: see [`Committee::probabilities`].
     pub fn step(&mut self, frame: &[f32]) -> bool {
-        for member in &mut self.members {
+        let rows = self.logits.chunks_exact_mut(self.mean.len());
+        for (member, row) in self.members.iter_mut().zip(rows) {
             if let Some(logits) = member.network.step(frame) {
+                row.copy_from_slice(logits);
                 softmax(logits, &mut member.probabilities);
             }
         }
@@ -69,8 +77,12 @@ impl Committee {
         answers
     }
 
-    /// The weighted mean of every member's latest probabilities `[n_classes]`.
+    /// The probabilities `[n_classes]` by every member's latest answer.
     pub fn probabilities(&mut self) -> &[f32] {
+        if let Some(mixture) = &self.mixture {
+            mixture.apply(&self.logits, &mut self.mean);
+            return &self.mean;
+        }
         self.mean.fill(0.0);
         for member in &self.members {
             for (sum, probability) in self.mean.iter_mut().zip(&member.probabilities) {
@@ -86,6 +98,7 @@ impl Committee {
             member.network.reset();
             member.probabilities.fill(0.0);
         }
+        self.logits.fill(0.0);
         self.n_frames = 0;
     }
 }

@@ -3,6 +3,7 @@
 mod demo;
 mod describe;
 mod devices;
+mod distil;
 mod evaluate;
 mod export;
 mod ingest;
@@ -20,6 +21,7 @@ pub fn auricle(args: &Auricle) -> u8 {
         Command::Run(args) => run::run(args, &mut out),
         Command::Search(args) => run::search(args, &mut out),
         Command::Ingest(args) => ingest::ingest(args, &mut out),
+        Command::Distil(args) => distil::distil(args, &mut out),
         Command::Evaluate(args) => evaluate::evaluate(args, &mut out, &mut err),
         Command::Export(args) => export::export(args, &mut out),
         Command::Describe(args) => describe::describe(args, &mut out),

@@ -162,6 +162,17 @@ fn with_budget(args: &RunArgs) -> anyhow::Result<Recipe> {
         recipe.search.budget.minutes = args.minutes;
         recipe.search.budget.n_trials = args.trials;
     }
+    if let Some(folder) = &args.replay {
+        let trials = crate::run::trials_of(folder)?;
+        let ranked = ranking(&trials).into_iter().take(args.replay_best);
+        let genomes: Vec<_> = ranked.map(|trial| trial.genome.clone()).collect();
+        anyhow::ensure!(
+            !genomes.is_empty(),
+            "{}: found no finished trial to try again",
+            folder.display()
+        );
+        recipe.search.suggestions.splice(0..0, genomes);
+    }
     Ok(recipe)
 }
 
