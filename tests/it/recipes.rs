@@ -86,3 +86,53 @@ fn every_recipe_runs_in_its_smoke_form_over_tones() {
         assert!(text.contains("ensemble of 2"), "{text}");
     }
 }
+
+#[test]
+fn the_page_on_recipes_names_every_kind_and_what_it_shows_can_be_said() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes/README.md");
+    let page = fs::read_to_string(page).unwrap();
+    for kind in auricle::model::Block::KINDS {
+        assert!(page.contains(&format!("`{kind}`")), "{kind}");
+    }
+    // Every inline table in backticks that begins with a key is said of a recipe, one at a time.
+    let folder = tempfile::tempdir().unwrap();
+    let path = tones::recipe(folder.path(), 2);
+    let text = fs::read_to_string(path).unwrap();
+    let mut n_said = 0;
+    let mut section = "";
+    for line in page.lines() {
+        if let Some(title) = line.strip_prefix("## `[") {
+            section = title.trim_end_matches("]`");
+        }
+        let Some((key, rest)) = line
+            .strip_prefix("| `")
+            .and_then(|row| row.split_once("` |"))
+        else {
+            continue;
+        };
+        for shown in rest
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|part| part.starts_with('{'))
+        {
+            if shown.contains("...") {
+                continue;
+            }
+            let table = format!("[{section}]\n");
+            let old = text
+                .lines()
+                .filter(|line| !line.starts_with(&format!("{key} =")))
+                .collect::<Vec<_>>()
+                .join("\n");
+            assert!(old.contains(&table), "{section}");
+            let said = old.replace(&table, &format!("{table}{key} = {shown}\n"));
+            // The tones' trainings are short: whatever is shown fits a longer one.
+            let said = said.replace("n_epochs = 2", "n_epochs = 12");
+            Recipe::parse(&said, Path::new("shown.toml"))
+                .unwrap_or_else(|error| panic!("{error}\n{shown}"));
+            n_said += 1;
+        }
+    }
+    assert!(n_said >= 10, "{n_said} settings are shown");
+}
