@@ -8,7 +8,10 @@ use std::path::PathBuf;
 pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("AURICLE_SHARED")
         .map(PathBuf::from)
-        .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared"));
+        .unwrap_or_else(|| {
+            std::path::PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"))
+                .join("../../shared")
+        });
     let full = folder.join(path);
     if full.exists() {
         Some(full)

@@ -435,7 +435,8 @@ fn a_missing_file_is_named() {
 }
 
 fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bundle-v1.auricle")
+    std::path::PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"))
+        .join("tests/fixtures/bundle-v1.auricle")
 }
 
 /// The bundle of the fixture as it was written with format version 1: `AURICLE_WRITE_FIXTURE=1 cargo test fixture`

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::{Cost, Genome, InputNorm, Ports, StreamNet};
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes/baselines")
+    std::path::PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"))
+        .join("recipes/baselines")
 }
 
 fn baseline(name: &str) -> Genome {

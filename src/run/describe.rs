@@ -243,21 +243,15 @@ impl Run<'_> {
                 .minutes
                 .map(|minutes| format!("{minutes} minutes of search")),
         );
-        sentences.extend(
-            limits
-                .n_params
-                .map(|[low, high]| format!("{low} to {high} parameters")),
-        );
-        sentences.extend(
-            limits
-                .macs_per_second
-                .map(|[low, high]| format!("{low} to {high} multiply-accumulates a second")),
-        );
-        sentences.extend(
-            limits
-                .state_bytes
-                .map(|[low, high]| format!("{low} to {high} bytes of state")),
-        );
+        for (range, what) in [
+            (limits.n_params, "parameters"),
+            (limits.macs_per_second, "multiply-accumulates a second"),
+            (limits.receptive_field_frames, "frames of receptive field"),
+            (limits.latency_frames, "frames of latency"),
+            (limits.state_bytes, "bytes of state"),
+        ] {
+            sentences.extend(range.map(|[low, high]| format!("{low} to {high} {what}")));
+        }
         // The sum of nothing is -0.0 in floating point.
         let spent = |what: &str, seconds: f64| Spent {
             what: what.into(),

@@ -20,6 +20,10 @@ pub(super) fn pack(
 ) -> Result<(), RunError> {
     let alone = Combination::MeanProbabilities;
     let save = |members: &[&Member], combination, system, name: &str| {
+        // What reads whole clips cannot listen: it is judged, and not packed.
+        if !members.iter().all(|member| member.genome.streams()) {
+            return Ok(());
+        }
         bundle(run, members, combination, report, system).save(&run.folder.join(name))
     };
     save(&[single], &alone, report.single.value(), "single.auricle")?;

@@ -33,6 +33,9 @@ pub struct SpaceSpec {
     pub heads: Vec<KindChoices>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cells: Option<CellsSpec>,
+    /// Whether networks that read whole clips, and so cannot listen or be packed, may be proposed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole_clips: bool,
     pub limits: Limits,
 }
 

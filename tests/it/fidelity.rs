@@ -15,7 +15,10 @@ const N_DRAWS: u64 = 50;
 /// The curves, or a printed reason why there are none.
 fn curves() -> Option<Vec<Vec<f64>>> {
     let shared = std::env::var("AURICLE_SHARED").map_or_else(
-        |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
+        |_| {
+            std::path::PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"))
+                .join("../shared")
+        },
         PathBuf::from,
     );
     let path = shared.join("reference/nb_nlp_wt2_curves.jsonl.gz");

@@ -66,8 +66,8 @@ const OURS: [&str; 12] = [
     "auricle_datasets",
 ];
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+fn root() -> PathBuf {
+    std::path::PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"))
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {

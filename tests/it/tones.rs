@@ -120,7 +120,7 @@ n_finalists = 1
 n_members = 2
 
 [ensemble.train]
-n_epochs = 8
+n_epochs = 16
 batch_size = 16
 learning_rate = 0.01
 warmup_share = 0.1

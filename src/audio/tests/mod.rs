@@ -15,7 +15,10 @@ const RATE_HZ: u32 = 16_000;
 /// The folder of real recordings, or `None` with a word on why the test does nothing.
 fn shared_data() -> Option<PathBuf> {
     let shared = std::env::var_os("AURICLE_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
+        || {
+            std::path::PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"))
+                .join("../shared")
+        },
         PathBuf::from,
     );
     let data = shared.join("data");

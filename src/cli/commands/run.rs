@@ -93,8 +93,12 @@ pub(super) fn whole(
         "report.json",
         "single.auricle",
         "ensemble.auricle",
+        "student.auricle",
     ] {
-        writeln!(out, "  {}", finished.folder.join(name).display())?;
+        let path = finished.folder.join(name);
+        if path.exists() {
+            writeln!(out, "  {}", path.display())?;
+        }
     }
     Ok(finished)
 }

@@ -155,7 +155,10 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 
 fn shared_data() -> Option<PathBuf> {
     let shared = std::env::var_os("AURICLE_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
+        || {
+            std::path::PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"))
+                .join("../shared")
+        },
         PathBuf::from,
     );
     let data = shared.join("data");

@@ -17,6 +17,7 @@ use crate::search::domain::{Alphabet, Domain, Point};
 pub struct Space {
     domain: Domain,
     limits: Limits,
+    whole_clips: bool,
     stems: Option<PartTable<StemFields>>,
     heads: PartTable<Head>,
     /// `None` where no genome has a block.
@@ -80,6 +81,7 @@ impl Space {
         Ok(Self {
             domain,
             limits: spec.limits,
+            whole_clips: spec.whole_clips,
             stems,
             heads,
             blocks,
@@ -168,7 +170,8 @@ impl Space {
 
     /// Whether a genome can be built and its cost lies within the limits.
     pub fn admits(&self, genome: &Genome, ports: &Ports) -> bool {
-        genome.validate().is_ok() && self.limits.admit(&Cost::of(genome, ports))
+        let may_read = self.whole_clips || genome.streams();
+        genome.validate().is_ok() && may_read && self.limits.admit(&Cost::of(genome, ports))
     }
 }
 

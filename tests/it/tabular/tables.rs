@@ -32,7 +32,8 @@ pub struct Run {
 /// Where the reference tables are, or why not.
 pub fn folder() -> Result<PathBuf, String> {
     let beside = || {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root =
+            std::path::PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
         Some(root.parent()?.join("shared").into_os_string())
     };
     let shared = std::env::var_os("AURICLE_SHARED").or_else(beside);
