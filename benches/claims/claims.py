@@ -80,9 +80,9 @@ def toml(value):
     return json.dumps(value)
 
 
-def recipe_of_one(genome, path):
+def recipe_of_one(recipe, genome, path):
     """The recipe with one suggestion, trained in full, and nothing else."""
-    text = RECIPE.read_text()
+    text = recipe.read_text()
     text = re.sub(r"\[\[baselines\]\].*?(?=\[detector\])", "", text, flags=re.S)
     text = re.sub(r"^student = .*\n", "", text, flags=re.M)
     text = text.replace("n_finalists = 3\nn_members = 3", "n_finalists = 1\nn_members = 1")
@@ -93,9 +93,9 @@ def recipe_of_one(genome, path):
     path.write_text(text)
 
 
-def recipe_for_sharing(sharing, path):
+def recipe_for_sharing(recipe, sharing, path):
     """Trials of three epochs each, with or without inherited weights."""
-    text = RECIPE.read_text()
+    text = recipe.read_text()
     text = re.sub(r"^fidelity = .*$", f"sharing = {sharing}", text, flags=re.M)
     text = re.sub(r"^budget = .*$", "budget = { n_trials = 30 }", text, flags=re.M)
     text = text.replace("n_epochs = 27", "n_epochs = 3")
@@ -130,13 +130,14 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--runs", type=Path, default=Path("runs/claims"))
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--recipe", type=Path, default=RECIPE, help="another recipe of the same form")
     parser.add_argument("--only", choices=list("abcd"), nargs="+", default=list("abcd"))
     arguments = parser.parse_args()
     arguments.runs.mkdir(parents=True, exist_ok=True)
     gains = {"a": [], "b": [], "d": []}
     speedups = []
     for seed in arguments.seeds:
-        folder = auricle(arguments, "run", RECIPE, arguments.runs, seed)
+        folder = auricle(arguments, "run", arguments.recipe, arguments.runs, seed)
         report = json.loads((folder / "report.json").read_text())
         single, ensemble = of(report, "single"), of(report, "ensemble")
         systems = {system["name"]: judged(system) for system in report["baselines"]}
@@ -149,7 +150,7 @@ def main():
         gains["a"].append(100 * (single[1] - best[1]))
         if "b" in arguments.only:
             wide = arguments.runs / f"wide-{seed}.toml"
-            recipe_of_one(widened(chosen_genome(folder), math.sqrt(ensemble[0] / single[0])), wide)
+            recipe_of_one(arguments.recipe, widened(chosen_genome(folder), math.sqrt(ensemble[0] / single[0])), wide)
             alone = auricle(arguments, "run", wide, arguments.runs, seed)
             bigger = of(json.loads((alone / "report.json").read_text()), "single")
             print(f"  {'widened':20} {bigger[0]:>8,} parameters  {100 * bigger[1]:.2f} %", flush=True)
@@ -163,7 +164,7 @@ def main():
                 ("without", '{ kind = "none" }'),
             ]:
                 recipe = arguments.runs / f"sharing-{name}.toml"
-                recipe_for_sharing(sharing, recipe)
+                recipe_for_sharing(arguments.recipe, sharing, recipe)
                 paths[name] = best_by_epochs(auricle(arguments, "search", recipe, arguments.runs, seed))
             n_without, target = paths["without"][-1]
             n_without = next(n for n, loss in paths["without"] if loss <= target)

@@ -1,7 +1,7 @@
 //! The networks of `recipes/baselines` against the sizes that their papers and codes give.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{Cost, Genome, InputNorm, Ports, StreamNet};
 

@@ -1,7 +1,7 @@
 //! The same numbers as librosa and kaldi-native-fbank. `golden/README.md` says how theirs were made.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use auricle_features::{FrontendSpec, LogMel, LogMelStream};
 use serde::Deserialize;

@@ -5,13 +5,12 @@ use std::path::Path;
 
 use anyhow::Context;
 use auricle_datasets::synth::{Espeak, SequenceSpec, generate, write_sequence};
+use clap::Parser;
 
-use crate::audio::AudioReader;
-use crate::bundle::Bundle;
 use crate::cli::args::DemoArgs;
+use crate::cli::infer::{KwsInfer, infer};
 use crate::cli::progress::{Progress, is_stopping, listen_for_stop};
 use crate::recipe::Recipe;
-use crate::stream::Session;
 
 /// The recipe that the demo runs.
 const RECIPE: &str = include_str!("../../../recipes/demo/recipe.toml");
@@ -77,15 +76,13 @@ pub fn demo(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         bundle.display(),
         wav.display()
     )?;
-    let heard = listen(&Bundle::load(&bundle)?, &wav)?;
-    for (keyword, at_s, score) in &heard {
-        writeln!(out, "{at_s:>7.2} s  {keyword:<12} {score:.2}")?;
-    }
+    write!(out, "{}", listen(&[&bundle, &wav, Path::new("--pretty")])?)?;
+    let heard = detections(&listen(&[&bundle, &wav])?)?;
     writeln!(out, "\nwhat was said:")?;
     let mut n_heard = 0;
     for spoken in &sequence.words {
         let middle_s = 0.5 * (spoken.start_s + spoken.end_s);
-        let is_heard = heard.iter().any(|(keyword, at_s, _)| {
+        let is_heard = heard.iter().any(|(keyword, at_s)| {
             *keyword == spoken.word && (at_s - middle_s).abs() <= TOLERANCE_S
         });
         n_heard += usize::from(is_heard);
@@ -101,20 +98,27 @@ pub fn demo(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn listen(bundle: &Bundle, wav: &Path) -> anyhow::Result<Vec<(String, f64, f32)>> {
-    let rate_hz = bundle.frontend.sample_rate_hz;
-    let mut session = Session::new(bundle)?;
-    let mut reader = AudioReader::open(wav, rate_hz)?;
-    let (mut samples, mut heard) = (Vec::new(), Vec::new());
-    loop {
-        samples.clear();
-        let is_more = reader.read(&mut samples)?;
-        session.push(&samples, |detection| {
-            let at_s = detection.at_sample as f64 / f64::from(rate_hz);
-            heard.push((detection.keyword, at_s, detection.score));
-        });
-        if !is_more {
-            return Ok(heard);
-        }
+/// What `kws-infer` prints for those arguments.
+fn listen(arguments: &[&Path]) -> anyhow::Result<String> {
+    let program = Path::new("kws-infer");
+    let line = [program].into_iter().chain(arguments.iter().copied());
+    let args = KwsInfer::try_parse_from(line)?.args;
+    let (mut printed, mut complaints) = (Vec::new(), Vec::new());
+    infer(&args, &mut std::io::empty(), &mut printed, &mut complaints)
+        .with_context(|| String::from_utf8_lossy(&complaints).into_owned())?;
+    Ok(String::from_utf8(printed)?)
+}
+
+/// Keyword and time in seconds of each line.
+fn detections(lines: &str) -> anyhow::Result<Vec<(String, f64)>> {
+    #[derive(serde::Deserialize)]
+    struct Line {
+        keyword: String,
+        time_s: f64,
     }
+    let parse = |line| {
+        let Line { keyword, time_s } = serde_json::from_str(line)?;
+        Ok((keyword, time_s))
+    };
+    lines.lines().map(parse).collect()
 }
