@@ -11,7 +11,7 @@ use crate::evaluate::report::{
     Budget, ClassCount, CorpusSummary, CostSummary, EpochPoint, MemberSummary, RejectSummary,
     Report, Spent, SplitSummary, System, TrialStatus, TrialSummary,
 };
-use crate::evaluate::{Measured, intervals};
+use crate::evaluate::{Judgement, Measured, intervals};
 use crate::model::{Combination, Cost, Mixture};
 use crate::search::full::Member;
 use crate::search::{Trial, TrialState};
@@ -30,20 +30,31 @@ impl Run<'_> {
     ) -> Result<Report, RunError> {
         let recipe = self.plan.recipe;
         let alone = Combination::MeanProbabilities;
-        let single_of = |name: &str, trial, member: &Member| -> Result<System, RunError> {
-            let judge = |split| self.judge(&[member], &alone, split).map(|it| it.judgement);
+        let judge_one = |member: &Member, split| self.judge(&[member], &alone, split);
+        let system = |name: &str, member: &Member, test: Judgement| -> Result<System, RunError> {
             Ok(System {
                 name: name.into(),
                 genome: member.genome.to_string(),
-                trial,
+                trial: None,
                 cost: self.cost_summary(&[&member.cost]),
                 members: Vec::new(),
-                validation: Measured::Value(judge(Split::Validation)?),
-                test: Measured::Value(judge(Split::Test)?),
+                validation: Measured::Value(judge_one(member, Split::Validation)?.judgement),
+                test: Measured::Value(test),
             })
         };
-        let single_test = self.judge(&[&full.chosen], &alone, Split::Test)?;
-        let single = single_of("searched, single", full.trial, &full.chosen)?;
+        let other = |name: &str, member: &Member| {
+            let test = judge_one(member, Split::Test)?.judgement;
+            system(name, member, test)
+        };
+        let single_test = judge_one(&full.chosen, Split::Test)?;
+        let single = System {
+            trial: full.trial,
+            ..system(
+                "searched, single",
+                &full.chosen,
+                single_test.judgement.clone(),
+            )?
+        };
         let members: Vec<&Member> = team.members.iter().collect();
         let judge = |split| self.judge(&members, &team.combination, split);
         let ensemble_test = judge(Split::Test)?;
@@ -63,11 +74,11 @@ impl Run<'_> {
         } else {
             Measured::missing("the recipe asks for one member, or no more would help")
         };
-        let student = student.map(|student| single_of("student of the ensemble", None, student));
+        let student = student.map(|student| other("student of the ensemble", student));
         let baselines = full
             .baselines
             .iter()
-            .map(|member| single_of(member.name.trim_start_matches("baseline-"), None, member))
+            .map(|member| other(member.name.trim_start_matches("baseline-"), member))
             .chain(student)
             .collect::<Result<_, _>>()?;
         Ok(Report {

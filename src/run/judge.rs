@@ -9,7 +9,7 @@ use super::{Run, RunError};
 use crate::audio::{AudioReader, decode};
 use crate::bundle::Bundle;
 use crate::evaluate::{Bootstrap, EvaluateError, Judgement, Scores};
-use crate::model::{Combination, Network};
+use crate::model::Combination;
 use crate::search::full::Member;
 use crate::search::scoring::logits;
 use crate::stream::ClipClassifier;
@@ -26,10 +26,9 @@ pub struct Judged {
 impl Run<'_> {
     /// Logits of one trained network over a split, `[n, n_classes]`.
     pub(super) fn logits(&self, member: &Member, split: Split) -> Result<Vec<f32>, RunError> {
-        let (device, ports) = (self.plan.device, self.corpus.ports());
-        let network = Network::load(&member.genome, &ports, &member.weights, device)?;
+        let network = self.network(member)?;
         let items = self.corpus.items(split);
-        Ok(logits(&network, &self.corpus, &items, device))
+        Ok(logits(&network, &self.corpus, &items, self.plan.device))
     }
 
     /// Judges members together on a split.

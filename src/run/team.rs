@@ -312,7 +312,8 @@ impl Run<'_> {
         )?)
     }
 
-    fn network(&self, member: &Member) -> Result<Network, RunError> {
+    /// A trained network, on the run's device.
+    pub(super) fn network(&self, member: &Member) -> Result<Network, RunError> {
         let ports = self.corpus.ports();
         let (genome, weights) = (&member.genome, &member.weights);
         Ok(Network::load(genome, &ports, weights, self.plan.device)?)

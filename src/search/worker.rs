@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use auricle_datasets::Split;
 use auricle_datasets::partial::write_bytes;
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
@@ -15,7 +14,6 @@ use super::checkpoint::{Checkpoint, CheckpointError};
 use super::corpus::Corpus;
 use super::distil::DistilSpec;
 use super::panics::catch;
-use super::scoring::logits;
 use super::sharing::{Donor, Inherited, SharingSpec, first_weights};
 use super::store::TrialEnd;
 use super::trainer::{
@@ -140,12 +138,6 @@ impl Workshop<'_> {
     /// A network of those weights, on the device without autodiff.
     pub fn network(&self, genome: &Genome, weights: &Weights) -> Result<Network, NetworkError> {
         Network::load(genome, &self.corpus.ports(), weights, self.device)
-    }
-
-    /// What a network says of every clip of a split, `[n, n_classes]`, in the corpus's order.
-    pub fn logits(&self, network: &Network, split: Split) -> Vec<f32> {
-        let items = self.corpus.items(split);
-        logits(network, self.corpus, &items, self.device)
     }
 
     /// An interrupted training kept earlier; `None` where there is none.

@@ -4,13 +4,13 @@ use std::io::Write;
 
 use anyhow::Context;
 
-use super::run::{device, recipe, today};
+use super::run::{device, plan, recipe, today};
 use crate::bundle::Bundle;
 use crate::cli::args::DistilArgs;
 use crate::cli::progress::{Progress, listen_for_stop};
 use crate::evaluate::Judgement;
 use crate::model::Genome;
-use crate::run::{Plan, Run};
+use crate::run::Run;
 use crate::search::distil::{DistilLoss, DistilSpec};
 
 pub fn distil(args: &DistilArgs, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -43,18 +43,9 @@ pub fn distil(args: &DistilArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     };
     spec.check().map_err(anyhow::Error::msg)?;
     listen_for_stop();
-    let (chosen, n_workers) = device(&args.place, &recipe)?;
+    let (chosen, today) = (device(&args.place, &recipe)?, today());
     let progress = Progress::new();
-    let plan = Plan {
-        recipe: &recipe,
-        source: &args.recipe.data,
-        runs: &args.place.runs,
-        device: &chosen.device,
-        device_kind: chosen.kind,
-        device_name: &chosen.name,
-        n_workers,
-        today: &today(),
-    };
+    let plan = plan(&recipe, &args.recipe.data, &args.place, &chosen, &today);
     let run = Run::open(plan, &progress)?;
     super::ingest::summary(&run.ingested, out)?;
     let distilled = run.distil(&teacher, genome.as_ref(), &spec, &progress)?;

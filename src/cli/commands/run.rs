@@ -27,6 +27,27 @@ pub(super) fn recipe(args: &RecipeArgs) -> anyhow::Result<Recipe> {
     Ok(recipe)
 }
 
+/// What a run is given by a command line.
+pub(super) fn plan<'a>(
+    recipe: &'a Recipe,
+    source: &'a Path,
+    place: &'a Where,
+    chosen: &'a (ChosenDevice, usize),
+    today: &'a str,
+) -> Plan<'a> {
+    let (device, n_workers) = chosen;
+    Plan {
+        recipe,
+        source,
+        runs: &place.runs,
+        device: &device.device,
+        device_kind: device.kind,
+        device_name: &device.name,
+        n_workers: *n_workers,
+        today,
+    }
+}
+
 /// The device and how many trainings it takes at a time.
 pub(super) fn device(place: &Where, recipe: &Recipe) -> anyhow::Result<(ChosenDevice, usize)> {
     let chosen = place.device.open()?;
@@ -68,21 +89,10 @@ pub(super) fn whole(
     progress: &Progress,
     out: &mut dyn Write,
 ) -> anyhow::Result<Finished> {
-    let (chosen, n_workers) = device(place, recipe)?;
-    let today = today();
-    let plan = Plan {
-        recipe,
-        source,
-        runs: &place.runs,
-        device: &chosen.device,
-        device_kind: chosen.kind,
-        device_name: &chosen.name,
-        n_workers,
-        today: &today,
-    };
-    let run = Run::open(plan, progress)?;
+    let (chosen, today) = (device(place, recipe)?, today());
+    let run = Run::open(plan(recipe, source, place, &chosen, &today), progress)?;
     super::ingest::summary(&run.ingested, out)?;
-    writeln!(out, "run {} on {}", run.fingerprint, chosen.name)?;
+    writeln!(out, "run {} on {}", run.fingerprint, chosen.0.name)?;
     let finished = run.finish(progress)?;
     if finished.already_done {
         writeln!(out, "all of it was done already; nothing was run again")?;
@@ -119,18 +129,9 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> anyhow::Result<()> {
 pub fn search(args: &RunArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let recipe = with_budget(args)?;
     listen_for_stop();
-    let (chosen, n_workers) = device(&args.place, &recipe)?;
+    let (chosen, today) = (device(&args.place, &recipe)?, today());
     let progress = Progress::new();
-    let plan = Plan {
-        recipe: &recipe,
-        source: &args.recipe.data,
-        runs: &args.place.runs,
-        device: &chosen.device,
-        device_kind: chosen.kind,
-        device_name: &chosen.name,
-        n_workers,
-        today: &today(),
-    };
+    let plan = plan(&recipe, &args.recipe.data, &args.place, &chosen, &today);
     let run = Run::open(plan, &progress)?;
     super::ingest::summary(&run.ingested, out)?;
     let trials = run.search(&progress)?;
@@ -139,7 +140,7 @@ pub fn search(args: &RunArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         "run {}: {} trials on {}",
         run.fingerprint,
         trials.len(),
-        chosen.name
+        chosen.0.name
     )?;
     writeln!(out, "trial  accuracy    loss  parameters  MACs/s  genome")?;
     for trial in ranking(&trials).into_iter().take(N_LISTED) {

@@ -203,8 +203,8 @@ mod trainable {
     use burn::tensor::{Device, Tensor};
     use rand::Rng;
 
-    use super::{ConvShape, EPSILON};
-    use crate::model::layers::{Trainable, first_weights, tensors};
+    use super::ConvShape;
+    use crate::model::layers::{Trainable, batch_norm, first_weights, tensors};
     use crate::model::lengths::Lengths;
     use crate::model::ops::conv::{self, ConvNormSpec};
     use crate::model::ops::norm::Statistics;
@@ -229,14 +229,7 @@ mod trainable {
             let name = |part: &str| format!("{prefix}.{part}");
             let shape = self.weight_shape();
             first_weights::uniform(weights, name("weight"), &shape, fan_in, 2.0, rng);
-            for (part, value) in [
-                ("norm.gamma", 1.0),
-                ("norm.beta", 0.0),
-                ("norm.running_mean", 0.0),
-                ("norm.running_var", 1.0),
-            ] {
-                first_weights::constant(weights, name(part), self.n_out, value);
-            }
+            batch_norm::init(weights, &name("norm"), self.n_out);
         }
     }
 
@@ -248,10 +241,6 @@ mod trainable {
             device: &Device,
         ) -> Result<Self, WeightsError> {
             let name = |part: &str| format!("{prefix}.{part}");
-            let param =
-                |part: &str| tensors::load_param(weights, &name(part), [shape.n_out], device);
-            let running =
-                |part: &str| tensors::load_running(weights, &name(part), shape.n_out, device);
             Ok(Self {
                 weight: tensors::load_param(
                     weights,
@@ -259,15 +248,7 @@ mod trainable {
                     shape.weight_shape(),
                     device,
                 )?,
-                norm: BatchNorm {
-                    gamma: param("norm.gamma")?,
-                    beta: param("norm.beta")?,
-                    training: Param::from_bool(true),
-                    running_mean: running("norm.running_mean")?,
-                    running_var: running("norm.running_var")?,
-                    momentum: 0.1,
-                    epsilon: EPSILON,
-                },
+                norm: batch_norm::load(weights, &name("norm"), shape.n_out, device)?,
                 stride_frames: shape.stride_frames,
                 dilation_frames: shape.dilation_frames,
                 groups: if shape.depthwise { shape.n_in } else { 1 },
@@ -281,11 +262,7 @@ mod trainable {
         fn store(&self, prefix: &str, weights: &mut Weights) {
             let name = |part: &str| format!("{prefix}.{part}");
             tensors::store(weights, name("weight"), self.weight.val());
-            tensors::store(weights, name("norm.gamma"), self.norm.gamma.val());
-            tensors::store(weights, name("norm.beta"), self.norm.beta.val());
-            let (mean, var) = (&self.norm.running_mean, &self.norm.running_var);
-            tensors::store(weights, name("norm.running_mean"), mean.value_sync());
-            tensors::store(weights, name("norm.running_var"), var.value_sync());
+            batch_norm::store(&self.norm, &name("norm"), weights);
         }
 
         fn stride_frames(&self) -> usize {
