@@ -114,12 +114,33 @@ def best_by_epochs(folder):
     return path
 
 
-def interval(values):
+def interval(values, sign="+"):
+    """Mean and its 95 % interval over the seeds (Student's t)."""
     mean = statistics.mean(values)
     if len(values) < 2:
-        return f"{mean:+.2f}"
+        return f"{mean:{sign}.2f}"
     half = STUDENT_T.get(len(values) - 1, 2.0) * statistics.stdev(values) / math.sqrt(len(values))
-    return f"{mean:+.2f} [{mean - half:+.2f}, {mean + half:+.2f}]"
+    return f"{mean:{sign}.2f} [{mean - half:{sign}.2f}, {mean + half:{sign}.2f}]"
+
+
+def minutes(folder):
+    """Wall-clock with one worker: the hand-designed networks' trainings; the search with its finalists' trainings."""
+    rows = sqlite3.connect(folder / "study.sqlite").execute("SELECT seconds FROM trial").fetchall()
+    full = {path.stem: json.loads(path.read_text())["seconds"] for path in (folder / "full").glob("*.json")}
+    by_hand = sum(seconds for name, seconds in full.items() if name.startswith("baseline-"))
+    finalists = sum(seconds for name, seconds in full.items() if name.startswith("finalist-"))
+    return by_hand / 60, (sum(seconds for (seconds,) in rows) + finalists) / 60
+
+
+def table(rows):
+    """System by system: parameters, mean accuracy, its interval, every seed's."""
+    print("\n| system | parameters | test, mean [95 %] | by seed |\n|---|---|---|---|")
+    for name, seeds in rows.items():
+        accuracies = [100 * accuracy for _, accuracy in seeds]
+        n_params = sorted({n for n, _ in seeds})
+        size = f"{n_params[0]:,}" if len(n_params) == 1 else f"{n_params[0]:,} to {n_params[-1]:,}"
+        each = ", ".join(f"{accuracy:.2f}" for accuracy in accuracies)
+        print(f"| {name} | {size} | {interval(accuracies, '')} | {each} |")
 
 
 def main():
@@ -129,56 +150,85 @@ def main():
     parser.add_argument("--noise", type=Path, action="append", default=[])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--runs", type=Path, default=Path("runs/claims"))
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--recipe", type=Path, default=RECIPE, help="another recipe of the same form")
     parser.add_argument("--only", choices=list("abcd"), nargs="+", default=list("abcd"))
     arguments = parser.parse_args()
     arguments.runs.mkdir(parents=True, exist_ok=True)
-    gains = {"a": [], "b": [], "d": []}
-    speedups = []
+    rows, speedups = {}, []
     for seed in arguments.seeds:
-        folder = auricle(arguments, "run", arguments.recipe, arguments.runs, seed)
-        report = json.loads((folder / "report.json").read_text())
-        single, ensemble = of(report, "single"), of(report, "ensemble")
-        systems = {system["name"]: judged(system) for system in report["baselines"]}
-        student = systems.pop("student of the ensemble")
-        print(f"seed {seed}: run {folder.name}")
-        for name, (n_params, accuracy) in [("searched", single), ("ensemble", ensemble), ("student", student), *systems.items()]:
-            print(f"  {name:20} {n_params:>8,} parameters  {100 * accuracy:.2f} %")
-        best_name, best = max(systems.items(), key=lambda item: item[1][1])
-        print(f"  a. {single[0] / best[0]:.0%} of the parameters of {best_name}")
-        gains["a"].append(100 * (single[1] - best[1]))
-        if "b" in arguments.only:
-            wide = arguments.runs / f"wide-{seed}.toml"
-            recipe_of_one(arguments.recipe, widened(chosen_genome(folder), math.sqrt(ensemble[0] / single[0])), wide)
-            alone = auricle(arguments, "run", wide, arguments.runs, seed)
-            bigger = of(json.loads((alone / "report.json").read_text()), "single")
-            print(f"  {'widened':20} {bigger[0]:>8,} parameters  {100 * bigger[1]:.2f} %", flush=True)
-            gains["b"].append(100 * (ensemble[1] - bigger[1]))
-        whole = ensemble[1] - single[1]
-        gains["d"].append(100 * (student[1] - single[1] - whole / 2))
+        if set("abd") & set(arguments.only):
+            folder = auricle(arguments, "run", arguments.recipe, arguments.runs, seed)
+            report = json.loads((folder / "report.json").read_text())
+            systems = {system["name"]: judged(system) for system in report["baselines"]}
+            systems = {
+                "searched": of(report, "single"),
+                "ensemble": of(report, "ensemble"),
+                "student": systems.pop("student of the ensemble"),
+                **systems,
+            }
+            by_hand, searched = minutes(folder)
+            print(f"seed {seed}: run {folder.name}; by hand {by_hand:.1f} minutes, searched {searched:.1f}", flush=True)
+            if "b" in arguments.only:
+                wide = arguments.runs / f"wide-{seed}.toml"
+                factor = math.sqrt(systems["ensemble"][0] / systems["searched"][0])
+                recipe_of_one(arguments.recipe, widened(chosen_genome(folder), factor), wide)
+                alone = auricle(arguments, "run", wide, arguments.runs, seed)
+                systems["the searched one, widened"] = of(json.loads((alone / "report.json").read_text()), "single")
+            for name, system in systems.items():
+                rows.setdefault(name, []).append(system)
+                print(f"  {name:26} {system[0]:>8,} parameters  {100 * system[1]:.2f} %", flush=True)
         if "c" in arguments.only:
-            paths = {}
-            for name, sharing in [
-                ("with", '{ kind = "snapshot", by = "name-and-shape", partial_width = false }'),
-                ("without", '{ kind = "none" }'),
-            ]:
-                recipe = arguments.runs / f"sharing-{name}.toml"
-                recipe_for_sharing(arguments.recipe, sharing, recipe)
-                paths[name] = best_by_epochs(auricle(arguments, "search", recipe, arguments.runs, seed))
-            n_without, target = paths["without"][-1]
-            n_without = next(n for n, loss in paths["without"] if loss <= target)
-            reached = next((n for n, loss in paths["with"] if loss <= target), None)
-            share = reached / n_without if reached else math.inf
-            print(f"  c. loss {target:.3f} after {n_without} epochs without, {reached} with: {share:.2f}", flush=True)
-            speedups.append(share)
-    print()
-    print(f"a. searched against the best hand-designed network: {interval(gains['a'])} points")
-    if gains["b"]:
-        print(f"b. ensemble against one of its size:                {interval(gains['b'])} points")
+            speedups.append(sharing(arguments, seed))
+    if rows:
+        table(rows)
+        verdicts(rows)
     if speedups:
-        print(f"c. training steps with shared weights:              {statistics.median(speedups):.2f} of those without (median)")
-    print(f"d. student beyond half of the ensemble's gain:      {interval(gains['d'])} points")
+        shares = ", ".join(f"{share:.2f}" for share in speedups)
+        print(f"c. training steps with shared weights: {statistics.median(speedups):.2f} of those without (median of {shares})")
+
+
+def sharing(arguments, seed):
+    """Training steps that a search with shared weights needs, as a share of those without."""
+    paths = {}
+    for name, how in [
+        ("with", '{ kind = "snapshot", by = "name-and-shape", partial_width = false }'),
+        ("without", '{ kind = "none" }'),
+    ]:
+        recipe = arguments.runs / f"sharing-{name}.toml"
+        recipe_for_sharing(arguments.recipe, how, recipe)
+        paths[name] = best_by_epochs(auricle(arguments, "search", recipe, arguments.runs, seed))
+    target = paths["without"][-1][1]
+    n_without = next(n for n, loss in paths["without"] if loss <= target)
+    reached = next((n for n, loss in paths["with"] if loss <= target), None)
+    share = reached / n_without if reached else math.inf
+    last = paths["with"][-1][1]
+    print(
+        f"seed {seed}, c: validation loss {target:.3f} after {n_without} epochs without, {reached} with; {last:.3f} at the end",
+        flush=True,
+    )
+    return share
+
+
+def verdicts(rows):
+    """The promises, each with its interval over the seeds."""
+    accuracies = {name: [100 * accuracy for _, accuracy in seeds] for name, seeds in rows.items()}
+    ours = ("searched", "ensemble", "student", "the searched one, widened")
+    best = max((name for name in rows if name not in ours), key=lambda name: statistics.mean(accuracies[name]), default=None)
+    searched, ensemble, student = (accuracies[name] for name in ours[:3])
+
+    def difference(left, right):
+        return interval([a - b for a, b in zip(left, right)])
+
+    if best:
+        share = statistics.mean(n for n, _ in rows["searched"]) / rows[best][0][0]
+        print(f"\na. searched, {share:.0%} of the parameters of {best}, against it: {difference(searched, accuracies[best])} points")
+    if ours[3] in rows:
+        print(f"b. ensemble against one network of its size: {difference(ensemble, accuracies[ours[3]])} points")
+    half = [(e - s) / 2 for e, s in zip(ensemble, searched)]
+    gain, kept = statistics.mean(half) * 2, statistics.mean(student) - statistics.mean(searched)
+    beyond = interval([t - s - h for t, s, h in zip(student, searched, half)])
+    print(f"d. the student keeps {kept:+.2f} of the ensemble's {gain:+.2f} points; beyond half: {beyond}")
 
 
 if __name__ == "__main__":

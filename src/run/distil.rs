@@ -79,13 +79,14 @@ impl Run<'_> {
             .min_by_key(|genome| cost(genome).n_params);
         let genome = genome.or(smallest).expect("a bundle has a member");
         watch.step("teach a student");
+        let train = self.plan.recipe.ensemble.student_train();
         let folder = self.folder.join("distilled");
         let name = format!(
             "student-{}",
             super::short_hash(&(
                 genome,
                 distil,
-                &self.plan.recipe.ensemble.train,
+                &train,
                 members
                     .iter()
                     .map(|member| super::short_hash(&member.weights.to_bytes()))
@@ -102,13 +103,7 @@ impl Run<'_> {
             teacher: Some((distil, &networks)),
             base: &[],
         };
-        let ends = train_in_full(
-            &[job],
-            &self.plan.recipe.ensemble.train,
-            guidance,
-            &self.workshop(&folder, watch),
-            1,
-        )?;
+        let ends = train_in_full(&[job], &train, guidance, &self.workshop(&folder, watch), 1)?;
         let mut done = trained(ends)?;
         let student = done.members.pop().ok_or_else(|| RunError::NoStudent {
             reason: done.failures.join("; "),

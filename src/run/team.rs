@@ -10,6 +10,7 @@ use crate::search::combine::{CombineSpec, MemberLogits, Predictions, best_candid
 use crate::search::ensemble::{Chosen, Draw, Method, Rounds, choose_greedily};
 use crate::search::full::{Guidance, Job, Member, train_in_full};
 use crate::search::study::ranking;
+use crate::search::train_spec::TrainSpec;
 use crate::search::worker::trial_name;
 
 /// Members and the rule that makes one answer of theirs.
@@ -131,7 +132,15 @@ impl Run<'_> {
             })
             .collect();
         let mut members = vec![full.chosen.clone()];
-        members.extend(self.train_jobs(&jobs, Guidance::default(), watch)?.members);
+        members.extend(
+            self.train_jobs(
+                &jobs,
+                &self.plan.recipe.ensemble.train,
+                Guidance::default(),
+                watch,
+            )?
+            .members,
+        );
         let library = self.library_of((0..).zip(members).collect())?;
         let numbers = library.numbers();
         let fitted = combine(&library.predictions, &numbers, &spec.combine)?;
@@ -250,7 +259,9 @@ impl Run<'_> {
             teacher: None,
             base,
         };
-        Ok(self.train_jobs(&jobs, guidance, watch)?.members)
+        Ok(self
+            .train_jobs(&jobs, &self.plan.recipe.ensemble.train, guidance, watch)?
+            .members)
     }
 
     /// A network taught by the ensemble, where the recipe asks for one.
@@ -285,7 +296,12 @@ impl Run<'_> {
         let Trained {
             mut members,
             failures,
-        } = self.train_jobs(&[job], guidance, watch)?;
+        } = self.train_jobs(
+            &[job],
+            &self.plan.recipe.ensemble.student_train(),
+            guidance,
+            watch,
+        )?;
         match members.pop() {
             Some(member) => Ok(Some(member)),
             None => Err(RunError::NoStudent {
@@ -297,12 +313,12 @@ impl Run<'_> {
     fn train_jobs(
         &self,
         jobs: &[Job],
+        spec: &TrainSpec,
         guidance: Guidance,
         watch: &dyn Watch,
     ) -> Result<Trained, RunError> {
         let folder = self.folder.join("full");
         let workshop = self.workshop(&folder, watch);
-        let spec = &self.plan.recipe.ensemble.train;
         trained(train_in_full(
             jobs,
             spec,

@@ -46,6 +46,10 @@ pub struct StudentSpec {
     /// Left out: the chosen finalist's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub genome: Option<Genome>,
+    /// Epochs of its training, which is otherwise the members'; left out: as many as theirs. A teacher is worth
+    /// patience (Beyer et al. 2021).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_epochs: Option<usize>,
     pub distil: DistilSpec,
 }
 
@@ -141,6 +145,8 @@ impl EnsembleSpec {
             if let Some(genome) = &student.genome {
                 genome.validate().map_err(|e| format!("student: {e}"))?;
             }
+            let train = self.student_train().validate();
+            train.map_err(|error| format!("student: {error}"))?;
         }
         match self.method {
             Method::Adaptive { rounds } if rounds.strategies().is_empty() => {
@@ -164,6 +170,15 @@ impl EnsembleSpec {
                 greedy.validate().map_err(|e| e.to_string())
             }),
             _ => Ok(()),
+        }
+    }
+
+    /// How a student is trained.
+    pub fn student_train(&self) -> TrainSpec {
+        let n_epochs = self.student.as_ref().and_then(|student| student.n_epochs);
+        TrainSpec {
+            n_epochs: n_epochs.unwrap_or(self.train.n_epochs),
+            ..self.train.clone()
         }
     }
 
