@@ -105,8 +105,6 @@ pub fn audit(utterances: &[Utterance]) -> Result<AuditSummary, AuditError> {
         n_without_speaker: 0,
         n_synthetic: 0,
     };
-    let mut speakers: BTreeMap<String, BTreeMap<Split, (usize, &Path)>> = BTreeMap::new();
-    let mut stretches: BTreeMap<&Path, Vec<(f64, f64, Split)>> = BTreeMap::new();
     for row in utterances {
         *summary
             .n_clips
@@ -115,53 +113,36 @@ pub fn audit(utterances: &[Utterance]) -> Result<AuditSummary, AuditError> {
             .entry(row.label.clone())
             .or_default() += 1;
         summary.n_synthetic += usize::from(row.synthetic);
-        match known_speaker(row.speaker.as_deref()) {
-            Some(speaker) => {
-                speakers
-                    .entry(speaker)
-                    .or_default()
-                    .entry(row.split)
-                    .or_insert((0, &row.path))
-                    .0 += 1
-            }
-            None => summary.n_without_speaker += 1,
-        }
-        let stretch = (
-            row.start_s.unwrap_or(0.0),
-            row.end_s.unwrap_or(f64::INFINITY),
-            row.split,
-        );
-        stretches.entry(&row.path).or_default().push(stretch);
     }
-
-    let crossing: Vec<_> = speakers
+    let rows = utterances
         .iter()
-        .filter(|(_, sides)| sides.len() > 1)
-        .collect();
+        .map(|row| (row.speaker.as_deref(), row.split, row.path.as_path()));
+    let speakers = sides_of_speakers(rows);
+    let n_known: usize = speakers
+        .values()
+        .flat_map(BTreeMap::values)
+        .map(|(n, _)| n)
+        .sum();
+    summary.n_without_speaker = utterances.len() - n_known;
+
+    let mut crossing = crossing(&speakers);
     if !crossing.is_empty() {
-        let examples = crossing
-            .iter()
-            .take(N_EXAMPLES)
-            .map(|(speaker, sides)| CrossingSpeaker {
-                speaker: (*speaker).clone(),
-                clips: sides
-                    .iter()
-                    .map(|(&split, &(n, path))| (split, (n, path.to_path_buf())))
-                    .collect(),
-            });
+        let n_speakers = crossing.len();
+        crossing.truncate(N_EXAMPLES);
         return Err(AuditError::SpeakerCrossesSplits {
-            n_speakers: crossing.len(),
-            examples: examples.collect(),
+            n_speakers,
+            examples: crossing,
         });
     }
-    for (path, stretches) in &mut stretches {
-        if let Some((first, second)) = overlap_between_splits(stretches) {
-            return Err(AuditError::SharedAudio {
-                path: path.to_path_buf(),
-                first,
-                second,
-            });
-        }
+    let stretches = utterances
+        .iter()
+        .map(|row| (row.path.as_path(), (row.start_s, row.end_s), row.split));
+    if let Some((path, first, second)) = shared_stretch(stretches) {
+        return Err(AuditError::SharedAudio {
+            path: path.to_path_buf(),
+            first,
+            second,
+        });
     }
     for split in Split::ALL {
         let n = speakers
@@ -171,6 +152,62 @@ pub fn audit(utterances: &[Utterance]) -> Result<AuditSummary, AuditError> {
         summary.n_speakers.insert(split, n);
     }
     Ok(summary)
+}
+
+/// How many clips a speaker has on each side, and one of them.
+type Sides<'a> = BTreeMap<Split, (usize, &'a Path)>;
+
+fn sides_of_speakers<'a>(
+    rows: impl Iterator<Item = (Option<&'a str>, Split, &'a Path)>,
+) -> BTreeMap<String, Sides<'a>> {
+    let mut speakers: BTreeMap<String, Sides> = BTreeMap::new();
+    for (speaker, split, path) in rows {
+        if let Some(speaker) = known_speaker(speaker) {
+            let sides = speakers.entry(speaker).or_default();
+            sides.entry(split).or_insert((0, path)).0 += 1;
+        }
+    }
+    speakers
+}
+
+fn crossing(speakers: &BTreeMap<String, Sides>) -> Vec<CrossingSpeaker> {
+    speakers
+        .iter()
+        .filter(|(_, sides)| sides.len() > 1)
+        .map(|(speaker, sides)| CrossingSpeaker {
+            speaker: speaker.clone(),
+            clips: sides
+                .iter()
+                .map(|(&split, &(n, path))| (split, (n, path.to_path_buf())))
+                .collect(),
+        })
+        .collect()
+}
+
+/// Everybody who is heard on more than one side.
+pub(crate) fn crossing_speakers<'a>(
+    rows: impl Iterator<Item = (Option<&'a str>, Split, &'a Path)>,
+) -> Vec<CrossingSpeaker> {
+    crossing(&sides_of_speakers(rows))
+}
+
+/// The first file of which two sides share a moment, and the sides.
+pub(crate) fn shared_stretch<'a>(
+    rows: impl Iterator<Item = (&'a Path, (Option<f64>, Option<f64>), Split)>,
+) -> Option<(&'a Path, Split, Split)> {
+    let mut stretches: BTreeMap<&Path, Vec<(f64, f64, Split)>> = BTreeMap::new();
+    for (path, (start_s, end_s), split) in rows {
+        let stretch = (
+            start_s.unwrap_or(0.0),
+            end_s.unwrap_or(f64::INFINITY),
+            split,
+        );
+        stretches.entry(path).or_default().push(stretch);
+    }
+    stretches.into_iter().find_map(|(path, mut stretches)| {
+        let (first, second) = overlap_between_splits(&mut stretches)?;
+        Some((path, first, second))
+    })
 }
 
 /// Two splits that share a moment of the file: a sweep over the starts that remembers how far each split reaches.

@@ -195,7 +195,8 @@ fn by_position(file: &NoiseFile, clip_ms: u32) -> Vec<NoiseRegion> {
 }
 
 /// Crops of noise that become the class `_silence_`: in each split, `silence_percent` of its keyword clips, each
-/// `clip_ms` long, drawn by the seed from that split's regions in turn. None where the task has no such class.
+/// `clip_ms` long, drawn by the seed from that split's regions in turn. Silence that the corpus brings along, as
+/// published test sets do, counts first. None where the task has no such class.
 ///
 /// Crops of one split may overlap where noise is short; crops of two splits never do.
 pub fn silence_rows(
@@ -209,6 +210,12 @@ pub fn silence_rows(
     let clip_s = f64::from(spec.clip_ms) / 1000.0;
     let mut rows = Vec::new();
     for (split, n_keywords) in n_keyword_clips(utterances) {
+        let is_there = |row: &&Utterance| row.split == split && row.label == SILENCE;
+        let n_there = utterances.iter().filter(is_there).count();
+        let n_wanted = share_of(n_keywords, percent).saturating_sub(n_there);
+        if n_wanted == 0 {
+            continue;
+        }
         let mut rng = purpose_rng(spec.seed, &format!("silence {split}"));
         let mut heard: Vec<&NoiseRegion> = regions
             .iter()
@@ -221,7 +228,7 @@ pub fn silence_rows(
             });
         }
         heard.shuffle(&mut rng);
-        for region in heard.iter().cycle().take(share_of(n_keywords, percent)) {
+        for region in heard.iter().cycle().take(n_wanted) {
             // Whole milliseconds inside the region, so that times survive being written down.
             let first_ms = (region.start_s * 1000.0).ceil() as u64;
             let last_ms = (((region.end_s - clip_s) * 1000.0).floor() as u64).max(first_ms);

@@ -88,6 +88,31 @@ impl Batch {
         self.lengths.push(length);
         self.labels.push(label);
     }
+
+    /// Appends a clip, frame-major `[n_clip_frames, n_mels]`, with its first frame first and `pad`, one value a band,
+    /// behind its last: for networks that are told the lengths.
+    ///
+    /// # Panics
+    ///
+    /// When `clip` is not a whole number of frames, or longer than the batch.
+    pub fn push_from_start(&mut self, clip: &[f32], label: usize, pad: &[f32]) {
+        assert!(
+            clip.len().is_multiple_of(self.n_mels) && clip.len() <= self.n_mels * self.n_frames,
+            "{} values in at most {} frames of {}",
+            clip.len(),
+            self.n_frames,
+            self.n_mels
+        );
+        let length = clip.len() / self.n_mels;
+        for (band, &pad) in pad.iter().enumerate().take(self.n_mels) {
+            self.frames
+                .extend(clip.iter().skip(band).step_by(self.n_mels));
+            self.frames
+                .extend(std::iter::repeat_n(pad, self.n_frames - length));
+        }
+        self.lengths.push(length);
+        self.labels.push(label);
+    }
 }
 
 /// Puts clips (features frame-major, class) into one batch, padded with zeros: see [`Batch::push`].
@@ -173,6 +198,17 @@ mod tests {
         assert_eq!(distinct, (0..=50).step_by(10).collect());
         assert_eq!(starts(1), starts(1));
         assert_ne!(starts(1), starts(2));
+    }
+
+    #[test]
+    fn clips_may_begin_together_and_be_padded_behind() {
+        let mut batch = Batch::with_capacity(2, 3, 4);
+        batch.push_from_start(&clip(2), 7, &[-1.0, -2.0, -3.0]);
+        batch.push_from_start(&clip(4), 1, &[-1.0, -2.0, -3.0]);
+        assert_eq!(row(&batch, 0, 0), [0.0, 10.0, -1.0, -1.0]);
+        assert_eq!(row(&batch, 0, 2), [2.0, 12.0, -3.0, -3.0]);
+        assert_eq!(row(&batch, 1, 1), [1.0, 11.0, 21.0, 31.0]);
+        assert_eq!((batch.lengths, batch.labels), (vec![2, 4], vec![7, 1]));
     }
 
     #[test]

@@ -10,15 +10,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::background::BackgroundSpec;
 use crate::labels::{LabelSpec, cap_unknown};
-use crate::manifest::{ManifestError, read_rows};
+use crate::manifest::{ManifestError, ManifestRow};
 use crate::split::{Split, SplitSpec};
-use crate::utterance::{Utterance, slashed};
+use crate::utterance::Utterance;
 
 mod assign;
 mod files;
+mod guess;
+mod layout;
+mod published;
 
 pub(crate) use files::audio_files;
 pub use files::labelled_files;
+pub use guess::rows_of;
+pub use layout::Layout;
 
 /// The folder in which Speech Commands keeps its noise; never a class.
 pub const BACKGROUND_NOISE: &str = "_background_noise_";
@@ -43,19 +48,6 @@ pub struct CorpusSpec {
     pub max_reject_share: f64,
     /// Draws the unknown and silence clips and divides the noise.
     pub seed: u64,
-}
-
-/// How the files of a corpus are found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Layout {
-    /// Every folder under the root is a word and holds its clips, as in Speech Commands.
-    FolderPerClass,
-    /// A CSV, TSV or JSONL file with `path` and `label`, perhaps `speaker`, `split`, `start`, `end`.
-    Manifest {
-        /// The file, relative to the corpus root; so are the audio paths in it.
-        path: PathBuf,
-    },
 }
 
 /// Where in a file name its speaker is.
@@ -190,14 +182,19 @@ impl CorpusSpec {
                 expected,
             })
         };
-        if let Some(found) = self.labels.fault().or_else(|| self.splits.fault()) {
+        let faults = [
+            self.layout.fault(),
+            self.labels.fault(),
+            self.splits.fault(),
+        ];
+        if let Some(found) = faults.into_iter().flatten().next() {
             return fault(found);
         }
-        if self.splits == SplitSpec::Given && self.layout == Layout::FolderPerClass {
+        if self.splits.needs_given() && !self.layout.gives_splits() {
             return fault((
                 "splits",
-                "given, with a folder per class".into(),
-                "a manifest, which can give splits",
+                "given, in a layout that tells no sides".into(),
+                "a manifest or a corpus that gives splits",
             ));
         }
         if !(0.0..=1.0).contains(&self.max_reject_share) {
@@ -229,18 +226,9 @@ impl CorpusSpec {
     }
 }
 
-/// A clip before it has a class and a side.
-struct Found {
-    path: PathBuf,
-    word: String,
-    speaker: Option<String>,
-    split: Option<Split>,
-    start_s: Option<f64>,
-    end_s: Option<f64>,
-    synthetic: bool,
-}
-
 /// Lists the clips of a corpus that the task has a use for: labelled, split and sorted by path; nothing is decoded.
+///
+/// Where some clips were recorded and others are synthetic, the synthetic ones of the test split are left out.
 ///
 /// Crops of noise for the class `_silence_` are not among them, since nobody knows yet how long the noise files are:
 /// [`crate::background::silence_rows`] adds them once they are decoded.
@@ -251,11 +239,8 @@ struct Found {
 /// cannot place. The error names the file.
 pub fn scan(root: &Path, spec: &CorpusSpec) -> Result<Vec<Utterance>, CorpusError> {
     spec.validate()?;
-    let mut found = match &spec.layout {
-        Layout::FolderPerClass => folders(root, &spec.speaker)?,
-        Layout::Manifest { path } => listed(root, path, &spec.speaker)?,
-    };
-    let words: BTreeSet<String> = found.iter().map(|clip| clip.word.clone()).collect();
+    let mut found = spec.layout.rows(root, &spec.speaker)?;
+    let words: BTreeSet<String> = found.iter().map(|clip| clip.label.clone()).collect();
     if let Some(absent) = spec
         .labels
         .keywords
@@ -276,15 +261,19 @@ pub fn scan(root: &Path, spec: &CorpusSpec) -> Result<Vec<Utterance>, CorpusErro
         .iter()
         .filter_map(|word| Some((word, spec.labels.class_of(word)?)))
         .collect();
-    found.retain(|clip| classes.contains_key(&clip.word));
+    found.retain(|clip| classes.contains_key(&clip.label));
 
-    let splits = assign::splits(root, &mut found, &spec.splits)?;
+    let splits = if matches!(spec.layout, Layout::FolderPerClassWithTestSet { .. }) {
+        with_test_set(root, &mut found, &spec.splits)?
+    } else {
+        assign::splits(root, &mut found, &spec.splits)?
+    };
     let mut utterances: Vec<Utterance> = found
         .into_iter()
         .zip(splits)
         .map(|(clip, split)| Utterance {
             path: clip.path,
-            label: classes[&clip.word].clone(),
+            label: classes[&clip.label].clone(),
             speaker: clip.speaker,
             split,
             start_s: clip.start_s,
@@ -293,6 +282,11 @@ pub fn scan(root: &Path, spec: &CorpusSpec) -> Result<Vec<Utterance>, CorpusErro
             n_samples: 0,
         })
         .collect();
+    let is_mixed = utterances.iter().any(|row| !row.synthetic);
+    if is_mixed {
+        // What a program said beside what people said: to learn from, never to be judged by.
+        utterances.retain(|row| !(row.synthetic && row.split == Split::Test));
+    }
     if let Some(percent) = spec.labels.unknown_percent {
         cap_unknown(&mut utterances, percent, spec.seed);
     }
@@ -300,77 +294,24 @@ pub fn scan(root: &Path, spec: &CorpusSpec) -> Result<Vec<Utterance>, CorpusErro
     Ok(utterances)
 }
 
-/// The clips of a folder per class.
-fn folders(root: &Path, speaker: &SpeakerPattern) -> Result<Vec<Found>, CorpusError> {
-    let mut found = Vec::new();
-    for word in files::class_folders(root)? {
-        for path in audio_files(&root.join(&word))? {
-            let path = PathBuf::from(&word).join(path);
-            let speaker = speaker.speaker_of(&path);
-            found.push(Found {
-                path,
-                word: word.clone(),
-                speaker,
-                split: None,
-                start_s: None,
-                end_s: None,
-                synthetic: false,
-            });
-        }
-    }
-    if found.is_empty() {
-        return Err(CorpusError::Empty {
-            path: root.to_path_buf(),
-            found: "no audio file in a folder of its own".into(),
-            expected: "a folder for each word, with its clips inside",
-        });
-    }
-    Ok(found)
-}
-
-/// The clips of a manifest.
-fn listed(
+/// A side for each clip where a published test set is the test side. The main folder's own test clips are dropped: those
+/// in the set would be there twice, and the others were left out of it on purpose.
+fn with_test_set(
     root: &Path,
-    manifest: &Path,
-    speaker: &SpeakerPattern,
-) -> Result<Vec<Found>, CorpusError> {
-    let path = root.join(manifest);
-    let rows = read_rows(&path)?;
-    if rows.is_empty() {
-        return Err(CorpusError::Empty {
-            path,
-            found: "no row".into(),
-            expected: "a row for each clip",
-        });
-    }
-    let mut first_lines = BTreeMap::new();
-    let mut found = Vec::with_capacity(rows.len());
-    for row in rows {
-        let place = (
-            slashed(&row.path),
-            row.start_s.unwrap_or(0.0).to_bits(),
-            row.end_s.map(f64::to_bits),
-        );
-        if let Some(first) = first_lines.insert(place, row.line) {
-            return Err(CorpusError::Manifest(ManifestError::Row {
-                path,
-                line: row.line,
-                found: format!("{} again, as on line {first}", row.path.display()),
-                expected: "each clip once".into(),
-            }));
-        }
-        found.push(Found {
-            speaker: row.speaker.or_else(|| speaker.speaker_of(&row.path)),
-            path: row.path,
-            word: row.label,
-            split: row.split,
-            start_s: row.start_s,
-            end_s: row.end_s,
-            synthetic: row.synthetic,
-        });
-    }
-    Ok(found)
+    clips: &mut Vec<ManifestRow>,
+    spec: &SplitSpec,
+) -> Result<Vec<Split>, CorpusError> {
+    let test_set: Vec<ManifestRow> = clips.extract_if(.., |clip| clip.split.is_some()).collect();
+    let mut sides = assign::splits(root, clips, spec)?;
+    let mut at = 0..;
+    clips.retain(|_| at.next().is_some_and(|at| sides[at] != Split::Test));
+    sides.retain(|&side| side != Split::Test);
+    sides.extend(test_set.iter().map(|_| Split::Test));
+    clips.extend(test_set);
+    Ok(sides)
 }
 
+#[cfg(test)]
+mod protocol_tests;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,8 @@
 //! split and whether that is honest ([`split`], [`mod@audit`]), what a class is ([`labels`], [`background`]), and how
 //! clips become batches ([`shard`], [`augment`], [`sampler`], [`batch`]). [`synth`] makes a corpus where there is none.
 //!
-//! It never decodes audio, never knows a tensor and never touches the network: samples and features come in as slices.
+//! It never decodes audio and never knows a tensor: samples and features come in as slices. What is publicly known of a
+//! corpus stands on its [`mod@card`]; only `fetch`, a feature, touches the network, and only to bring what a card names.
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
@@ -13,7 +14,12 @@ pub mod audit;
 pub mod augment;
 pub mod background;
 pub mod batch;
+pub mod card;
+pub mod columns;
 pub mod corpus;
+#[cfg(feature = "fetch")]
+pub mod fetch;
+pub mod inspect;
 pub mod labels;
 pub mod manifest;
 pub mod partial;
@@ -30,6 +36,6 @@ mod utterance;
 pub use audit::{AuditError, AuditSummary, audit};
 pub use corpus::{CorpusError, CorpusSpec, Layout, SpeakerPattern, scan};
 pub use labels::{LabelSpec, SILENCE, UNKNOWN};
-pub use manifest::ManifestError;
-pub use split::{Split, SplitSpec, speech_commands_split};
+pub use manifest::{ManifestError, ManifestRow};
+pub use split::{NamedBy, Split, SplitSpec, speech_commands_split};
 pub use utterance::Utterance;

@@ -59,6 +59,9 @@ pub struct ManifestRow {
     pub speaker: Option<String>,
     /// Its side, where the manifest gives one.
     pub split: Option<Split>,
+    /// Which project, recording or session it came from, where that is known: clips of one source share a microphone,
+    /// a room or a text.
+    pub source: Option<String>,
     /// Start in the file, in seconds.
     pub start_s: Option<f64>,
     /// End in the file, in seconds.
@@ -67,6 +70,36 @@ pub struct ManifestRow {
     pub synthetic: bool,
     /// The line it stands on, from 1.
     pub line: u64,
+}
+
+impl ManifestRow {
+    /// A whole file of which nothing else is known.
+    pub(crate) fn of(path: PathBuf, label: String) -> Self {
+        Self {
+            path,
+            label,
+            speaker: None,
+            split: None,
+            source: None,
+            start_s: None,
+            end_s: None,
+            synthetic: false,
+            line: 0,
+        }
+    }
+}
+
+impl From<Utterance> for ManifestRow {
+    fn from(row: Utterance) -> Self {
+        Self {
+            speaker: row.speaker,
+            split: Some(row.split),
+            start_s: row.start_s,
+            end_s: row.end_s,
+            synthetic: row.synthetic,
+            ..Self::of(row.path, row.label)
+        }
+    }
 }
 
 /// A speaker's name, or `None` for the ways in which a list says that nobody knows.
@@ -87,8 +120,8 @@ pub fn read_rows(path: &Path) -> Result<Vec<ManifestRow>, ManifestError> {
     }
 }
 
-/// Reads a table with the column `path`, and where it has them `label` (else the name of the path's folder), `speaker`, `split`, `start`, `end`
-/// (seconds; `start_s` and `end_s` are understood too) and `synthetic`. Tabs or commas, whichever the header has.
+/// Reads a table with the column `path`, and where it has them `label` (else the name of the path's folder), `speaker`, `split`, `source`, `start`,
+/// `end` (seconds; `start_s` and `end_s` are understood too) and `synthetic`. Tabs or commas, whichever the header has.
 pub fn read_csv(path: &Path) -> Result<Vec<ManifestRow>, ManifestError> {
     let table = Table::read(path)?;
     let (file, label) = (table.required("path")?, table.column(&["label"]));
@@ -97,7 +130,7 @@ pub fn read_csv(path: &Path) -> Result<Vec<ManifestRow>, ManifestError> {
         table.column(&["start", "start_s"]),
         table.column(&["end", "end_s"]),
     );
-    let synthetic = table.column(&["synthetic"]);
+    let (synthetic, source) = (table.column(&["synthetic"]), table.column(&["source"]));
     let mut rows = Vec::with_capacity(table.rows.len());
     for row in &table.rows {
         let fault = |found: String, expected: &str| fault(path, row.line, found, expected);
@@ -123,6 +156,7 @@ pub fn read_csv(path: &Path) -> Result<Vec<ManifestRow>, ManifestError> {
             speaker: known_speaker(row.get(speaker)),
             split: parse_split(row.get(split))
                 .map_err(|(found, expected)| fault(found, &expected))?,
+            source: row.get(source).map(str::to_owned),
             start_s: seconds(start, "start")?,
             end_s: seconds(end, "end")?,
             synthetic: match row.get(synthetic) {
@@ -151,6 +185,7 @@ pub fn read_jsonl_rows(path: &Path) -> Result<Vec<ManifestRow>, ManifestError> {
         label: String,
         speaker: Option<String>,
         split: Option<String>,
+        source: Option<String>,
         #[serde(alias = "start_s")]
         start: Option<f64>,
         #[serde(alias = "end_s")]
@@ -177,6 +212,7 @@ pub fn read_jsonl_rows(path: &Path) -> Result<Vec<ManifestRow>, ManifestError> {
                 label: row.label.trim().to_owned(),
                 speaker: known_speaker(row.speaker.as_deref()),
                 split,
+                source: row.source,
                 start_s: row.start,
                 end_s: row.end,
                 synthetic: row.synthetic,

@@ -104,8 +104,31 @@ pub enum SplitSpec {
         /// The test paths, relative to the corpus root.
         test: PathBuf,
     },
-    /// The manifest's own column.
+    /// The manifest's own column, or the corpus's own sides.
     Given,
+    /// By how a file's name begins, folders left out: whole sources of a collection, or speakers of one. The longest
+    /// beginning counts; what begins with none of them is for training.
+    Prefix {
+        /// Beginnings of names that are for validation.
+        validation: Vec<String>,
+        /// Beginnings of names that are for test.
+        test: Vec<String>,
+    },
+    /// The same as `Given`, with a share of the training side for validation, where the corpus has none of its own.
+    GivenTrainDivided {
+        /// Percent of the training speakers, by the hash of their name, that become the validation side.
+        validation_percent_of_train: f64,
+    },
+    /// Whole speakers or sources, by name; everybody else is for training. For corpora of a few voices or studios, where
+    /// a hash leaves a side empty.
+    Named {
+        /// Whose names these are.
+        by: NamedBy,
+        /// Who is on the validation side.
+        validation: Vec<String>,
+        /// Who is on the test side.
+        test: Vec<String>,
+    },
     /// By the hash of the speaker's name, the same rule as `Hash`.
     Speaker {
         /// Percent of speakers that go to validation.
@@ -115,7 +138,22 @@ pub enum SplitSpec {
     },
 }
 
+/// What a split by name goes by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum NamedBy {
+    /// The speaker.
+    Speaker,
+    /// The source, as a manifest or corpus gives it.
+    Source,
+}
+
 impl SplitSpec {
+    /// Whether only rows that come with a side can be placed.
+    pub(crate) fn needs_given(&self) -> bool {
+        matches!(self, SplitSpec::Given | SplitSpec::GivenTrainDivided { .. })
+    }
+
     /// Says what is wrong with the percents, if anything.
     pub(crate) fn fault(&self) -> Option<(&'static str, String, &'static str)> {
         let share = |percent: f64| (0.0..100.0).contains(&percent);
@@ -150,6 +188,46 @@ impl SplitSpec {
                         "splits.validation_percent_of_train",
                         format!("{v} beside a validation side in the list"),
                         "one of the two",
+                    ))
+                } else {
+                    None
+                }
+            }
+            SplitSpec::Prefix {
+                ref validation,
+                ref test,
+            } => {
+                let is_odd = |name: &&String| {
+                    let n_times = |list: &[String]| list.iter().filter(|n| n == name).count();
+                    name.is_empty() || n_times(validation) + n_times(test) > 1
+                };
+                validation.iter().chain(test).find(is_odd).map(|name| {
+                    (
+                        "splits",
+                        format!("`{name}` among the beginnings of names"),
+                        "beginnings of file names, each in one place",
+                    )
+                })
+            }
+            SplitSpec::GivenTrainDivided {
+                validation_percent_of_train: v,
+            } => (!(share(v) && v > 0.0)).then(|| {
+                (
+                    "splits.validation_percent_of_train",
+                    format!("{v}"),
+                    "a share between 0 and 100",
+                )
+            }),
+            SplitSpec::Named {
+                ref validation,
+                ref test,
+                ..
+            } => {
+                if let Some(both) = validation.iter().find(|name| test.contains(name)) {
+                    Some((
+                        "splits",
+                        format!("`{both}` for validation and for test"),
+                        "each name on one side",
                     ))
                 } else {
                     None
@@ -192,6 +270,20 @@ pub fn speech_commands_split(file_name: &str, validation_percent: f64, test_perc
     let base = file_name.rsplit(['/', '\\']).next().unwrap_or(file_name);
     let name = base.find("_nohash_").map_or(base, |at| &base[..at]);
     split_of_name(name, validation_percent, test_percent)
+}
+
+/// The split of a file by how its name begins (folders are ignored): the longest beginning counts, none is for training.
+pub fn prefix_split(file_name: &str, validation: &[String], test: &[String]) -> Split {
+    let base = file_name.rsplit(['/', '\\']).next().unwrap_or(file_name);
+    let longest = |names: &[String]| {
+        let fitting = names.iter().filter(|name| base.starts_with(name.as_str()));
+        fitting.map(String::len).max()
+    };
+    match (longest(validation), longest(test)) {
+        (None, None) => Split::Train,
+        (validation, test) if test > validation => Split::Test,
+        _ => Split::Validation,
+    }
 }
 
 /// The split of a speaker, by the same hash.
@@ -305,5 +397,27 @@ mod tests {
             serde_json::from_str::<Split>("\"dev\"").unwrap(),
             Split::Validation
         );
+    }
+
+    #[test]
+    fn the_longest_beginning_of_a_name_decides_and_the_rest_is_for_training() {
+        let owned =
+            |names: &[&str]| -> Vec<String> { names.iter().map(|&n| n.to_owned()).collect() };
+        let (validation, test) = (
+            owned(&["ktuberling", "gcompris__eva"]),
+            owned(&["tuxpaint", "gcompris"]),
+        );
+        let split = |name: &str| prefix_split(name, &validation, &test);
+        assert_eq!(split("fr/tuxpaint__tux-fr__a.ogg"), Split::Test);
+        assert_eq!(split("es/gcompris__eva-romero__a.ogg"), Split::Validation);
+        assert_eq!(split("es/gcompris__ana__a.ogg"), Split::Test);
+        assert_eq!(split("ktuberling/librispeech__1__a.ogg"), Split::Train);
+        let spec = |validation: &[&str], test: &[&str]| SplitSpec::Prefix {
+            validation: owned(validation),
+            test: owned(test),
+        };
+        assert!(spec(&["a"], &["b"]).fault().is_none());
+        assert!(spec(&["a"], &["a"]).fault().is_some());
+        assert!(spec(&[""], &["a"]).fault().is_some());
     }
 }

@@ -31,11 +31,24 @@ impl Row {
 
 impl Table {
     pub(crate) fn read(path: &Path) -> Result<Self, ManifestError> {
+        Self::parse(path, None)
+    }
+
+    /// Reads a table without a header line, whose columns are known to be these.
+    pub(crate) fn read_without_header(
+        path: &Path,
+        columns: &[&str],
+    ) -> Result<Self, ManifestError> {
+        Self::parse(path, Some(columns))
+    }
+
+    fn parse(path: &Path, columns: Option<&[&str]>) -> Result<Self, ManifestError> {
         let text = read_text(path)?;
         let header = text.lines().next().unwrap_or_default();
         let delimiter = if header.contains('\t') { b'\t' } else { b',' };
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter)
+            .has_headers(columns.is_none())
             .quoting(delimiter == b',') // a quote in a tab-separated file is a letter
             .from_reader(text.as_bytes());
         let fault = |error: csv::Error| {
@@ -56,12 +69,15 @@ impl Table {
                 expected,
             }
         };
-        let columns = reader
-            .headers()
-            .map_err(fault)?
-            .iter()
-            .map(|name| name.trim().to_ascii_lowercase())
-            .collect();
+        let columns = match columns {
+            Some(columns) => columns.iter().map(|&name| name.to_owned()).collect(),
+            None => reader
+                .headers()
+                .map_err(fault)?
+                .iter()
+                .map(|name| name.trim().to_ascii_lowercase())
+                .collect(),
+        };
         let mut rows = Vec::new();
         for record in reader.records() {
             let fields = record.map_err(fault)?;
@@ -75,6 +91,11 @@ impl Table {
             columns,
             rows,
         })
+    }
+
+    /// The columns' names, for who looked for another.
+    pub(crate) fn names(&self) -> String {
+        self.columns.join(", ")
     }
 
     /// Where the first of these columns is that the table has.
@@ -94,12 +115,15 @@ impl Table {
     }
 }
 
-/// The text of a file, without a byte order mark.
+/// The text of a file, without a byte order mark. UTF-8, or UTF-16 where the mark says so.
 pub(crate) fn read_text(path: &Path) -> Result<String, ManifestError> {
     let bytes = std::fs::read(path).map_err(|source| ManifestError::Io {
         path: path.to_path_buf(),
         source,
     })?;
+    if let [0xff, 0xfe, rest @ ..] | [0xfe, 0xff, rest @ ..] = bytes.as_slice() {
+        return utf16_text(path, rest, bytes[0] == 0xff);
+    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()]
             .iter()
@@ -116,4 +140,25 @@ pub(crate) fn read_text(path: &Path) -> Result<String, ManifestError> {
         Some(rest) => rest.to_owned(),
         None => text,
     })
+}
+
+fn utf16_text(path: &Path, bytes: &[u8], is_little_endian: bool) -> Result<String, ManifestError> {
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let units = pairs.iter().map(|&pair| {
+        if is_little_endian {
+            u16::from_le_bytes(pair)
+        } else {
+            u16::from_be_bytes(pair)
+        }
+    });
+    let text: Result<String, _> = char::decode_utf16(units).collect();
+    match text {
+        Ok(text) if rest.is_empty() => Ok(text),
+        _ => Err(ManifestError::Row {
+            path: path.to_path_buf(),
+            line: 0,
+            found: "bytes that are not UTF-16, though the file begins with its mark".to_owned(),
+            expected: "UTF-8 or UTF-16 text".to_owned(),
+        }),
+    }
 }

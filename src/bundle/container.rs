@@ -51,6 +51,7 @@ pub fn pack(bundle: &Bundle) -> Result<Vec<u8>, BundleError> {
         frontend: bundle.frontend.clone(),
         labels: bundle.labels.clone(),
         clip_ms: bundle.clip_ms,
+        whole_clips_ms: bundle.whole_clips_ms,
         ports,
         detector: bundle.detector.clone(),
         members,
@@ -125,6 +126,7 @@ pub fn unpack(bytes: &[u8]) -> Result<Bundle, BundleError> {
         members,
         detector: manifest.detector,
         clip_ms: manifest.clip_ms,
+        whole_clips_ms: manifest.whole_clips_ms,
         mixture: manifest.mixture,
         provenance: manifest.provenance,
     };

@@ -98,6 +98,7 @@ pub(crate) fn bundle(genomes: &[Genome], seed: u64) -> Bundle {
             warmup_ms: 500,
         },
         clip_ms: 1000,
+        whole_clips_ms: None,
         provenance: BTreeMap::from([("made by".into(), "a test".into())]),
     };
     let ports = bundle.ports();

@@ -17,6 +17,8 @@ pub struct Manifest {
     pub frontend: FrontendSpec,
     pub labels: Vec<String>,
     pub clip_ms: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_clips_ms: Option<u32>,
     /// Follow from front-end and labels; there for readers, and held against them.
     pub ports: Ports,
     pub detector: DetectorSpec,

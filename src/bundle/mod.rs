@@ -61,6 +61,9 @@ pub struct Bundle {
     pub detector: DetectorSpec,
     /// Length of the clips the networks were trained on.
     pub clip_ms: u32,
+    /// Recordings are judged as long as they are, of longer ones the middle of this length; `None` where every
+    /// recording is brought to [`Bundle::clip_ms`].
+    pub whole_clips_ms: Option<u32>,
     /// Where it comes from: free text by key (recipe, fingerprint, commit, ...).
     pub provenance: BTreeMap<String, String>,
 }
@@ -94,6 +97,12 @@ impl Bundle {
         samples_in(self.clip_ms, self.frontend.sample_rate_hz) as usize
     }
 
+    /// The most samples of one recording that are judged.
+    pub fn judged_samples(&self) -> usize {
+        let longest_ms = self.whole_clips_ms.unwrap_or(self.clip_ms);
+        samples_in(longest_ms, self.frontend.sample_rate_hz) as usize
+    }
+
     /// What each member costs, in the order of the members.
     ///
     /// # Errors
@@ -118,6 +127,12 @@ impl Bundle {
         bounds::within("clip_ms", self.clip_ms.into(), 1, MAX_CLIP_MS.into())?;
         let n_clip_samples = self.clip_samples() as u64;
         bounds::within("samples of clip", n_clip_samples, 1, MAX_CLIP_SAMPLES)?;
+        if let Some(longest_ms) = self.whole_clips_ms {
+            let (lowest, highest) = (self.clip_ms.into(), MAX_CLIP_MS.into());
+            bounds::within("whole_clips_ms", longest_ms.into(), lowest, highest)?;
+            let n_samples = self.judged_samples() as u64;
+            bounds::within("samples of whole clips", n_samples, 1, MAX_CLIP_SAMPLES)?;
+        }
         if self.frontend.n_frames(self.clip_samples()) == 0 {
             return Err(BundleError::ClipBelowWindow {
                 clip_samples: self.clip_samples(),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::args_dataset::DatasetCommand;
 use super::device::DeviceChoice;
 use super::infer::InferArgs;
 
@@ -36,6 +37,13 @@ pub enum Command {
     Distil(DistilArgs),
     /// Judge a bundle on any labelled folder or list
     Evaluate(EvaluateArgs),
+    /// Set finished runs side by side
+    Compare(CompareArgs),
+    /// Draw what a bundle hears in one clip
+    Explain(ExplainArgs),
+    /// Get, check, make and look at data sets
+    #[command(subcommand)]
+    Dataset(DatasetCommand),
     /// Copy the bundle of a finished run to a file
     Export(ExportArgs),
     /// Say what a bundle, a recipe or a run's folder holds
@@ -158,8 +166,10 @@ pub struct IngestArgs {
 pub enum Format {
     Text,
     Json,
-    /// One line for each clip, with all probabilities
+    /// One line for each clip, with all probabilities (compare: for each system)
     Csv,
+    /// A page with pictures
+    Html,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -167,6 +177,8 @@ pub enum Format {
 Examples:
   auricle evaluate ensemble.auricle --data my_recordings
   auricle evaluate ensemble.auricle --data kws_en --list splits.tsv --split dev --format json
+  auricle evaluate ensemble.auricle --data kws_en --against single.auricle
+  auricle evaluate language.auricle --data langid --list sources.tsv --by source --seconds 1,2,3,5 --format html > page.html
   auricle evaluate ensemble.auricle --data corpus --list corpus/clips.csv --format csv > scores.csv")]
 pub struct EvaluateArgs {
     #[arg(value_name = "BUNDLE")]
@@ -180,11 +192,47 @@ pub struct EvaluateArgs {
     /// Only rows of the list with this in their `split`
     #[arg(long, value_name = "NAME", requires = "list")]
     pub split: Option<String>,
+    /// Tell clips apart by a column of the list, by `speaker`, `length` or `loudness`; may be said more than once
+    #[arg(long, value_name = "COLUMN")]
+    pub by: Vec<String>,
+    /// Judge also as if only the first so many seconds had been heard
+    #[arg(long, value_name = "SECONDS", value_delimiter = ',')]
+    pub seconds: Vec<f64>,
+    /// Another bundle of the same labels, on the same clips: is it better by more than chance?
+    #[arg(long, value_name = "BUNDLE")]
+    pub against: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Clips at a time [default: the number of cores]
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Example:
+  auricle compare runs/0123456789abcdef runs/fedcba9876543210 --format csv")]
+pub struct CompareArgs {
+    /// Folders of finished runs
+    #[arg(value_name = "RUN", required = true)]
+    pub runs: Vec<PathBuf>,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Example:
+  auricle explain commands.auricle recording.wav --out page.html")]
+pub struct ExplainArgs {
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    /// Any audio file
+    #[arg(value_name = "CLIP")]
+    pub clip: PathBuf,
+    /// Where to
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
 }
 
 #[derive(Clone, Debug, Args)]

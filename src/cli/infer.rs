@@ -13,7 +13,6 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use auricle_features::fit_clip;
 
 use crate::audio::{AudioError, AudioReader, RawFormat, RawReader, SampleFormat};
 use crate::bundle::Bundle;
@@ -202,7 +201,7 @@ impl Ears {
                 classifier: Box::new(ClipClassifier::new(bundle)?),
                 clip: ClipShape {
                     sample_rate_hz,
-                    clip_samples: bundle.clip_samples(),
+                    clip_samples: bundle.judged_samples(),
                     labels: bundle.labels.clone(),
                 },
             });
@@ -342,7 +341,7 @@ impl ClipShape {
         if n_samples <= self.clip_samples {
             return Ok(start);
         }
-        let from = (n_samples - self.clip_samples) / 2; // as `fit_clip` does
+        let from = (n_samples - self.clip_samples) / 2; // as `auricle_features::fit_clip` does
         let (mut middle, mut n_before) = (Vec::with_capacity(self.clip_samples), 0);
         let mut reader = AudioReader::open(path, self.sample_rate_hz)?;
         while middle.len() < self.clip_samples {
@@ -356,7 +355,7 @@ impl ClipShape {
                 break;
             }
         }
-        Ok(fit_clip(&middle, self.clip_samples))
+        Ok(middle)
     }
 
     fn refuse_nothing(&self, name: &str, n_samples: usize) -> anyhow::Result<()> {

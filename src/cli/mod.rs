@@ -4,6 +4,8 @@
 #[cfg(feature = "search")]
 mod args;
 #[cfg(feature = "search")]
+mod args_dataset;
+#[cfg(feature = "search")]
 mod commands;
 #[cfg(feature = "search")]
 pub mod device;

@@ -63,6 +63,17 @@ impl Progress {
     }
 
     fn show(&self, key: &str, length: Option<u64>, update: impl FnOnce(&ProgressBar)) {
+        const COUNTED: &str = "  {msg} {wide_bar} {pos}/{len} {per_sec} {eta} left";
+        self.show_as(COUNTED, key, length, update);
+    }
+
+    fn show_as(
+        &self,
+        template: &str,
+        key: &str,
+        length: Option<u64>,
+        update: impl FnOnce(&ProgressBar),
+    ) {
         if !self.is_terminal {
             return;
         }
@@ -73,10 +84,7 @@ impl Progress {
             }
             let new = match length {
                 Some(length) => ProgressBar::new(length).with_style(
-                    ProgressStyle::with_template(
-                        "  {msg} {wide_bar} {pos}/{len} {per_sec} {eta} left",
-                    )
-                    .expect("the template is sound"),
+                    ProgressStyle::with_template(template).expect("the template is sound"),
                 ),
                 None => ProgressBar::new_spinner().with_style(
                     ProgressStyle::with_template("  {spinner} {wide_msg} {elapsed}")
@@ -103,6 +111,31 @@ impl crate::ingest::Watch for Progress {
             bar.set_message(what.to_owned());
             bar.set_position(done as u64);
         });
+    }
+
+    fn stopped(&self) -> bool {
+        is_stopping()
+    }
+}
+
+impl auricle_datasets::fetch::Watch for Progress {
+    fn progress(&self, done: u64, total: Option<u64>, what: &str) {
+        const BYTES: &str = "  {msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta} left";
+        self.show_as(BYTES, what, total, |bar| {
+            match total {
+                Some(_) => bar.set_message(what.to_owned()),
+                None => bar.set_message(format!("{what}: {}", auricle_datasets::fetch::size(done))),
+            }
+            bar.set_position(done);
+        });
+    }
+
+    fn note(&self, text: &str) {
+        let bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*bar {
+            Some((_, bar)) => bar.println(text),
+            None => eprintln!("{text}"),
+        }
     }
 
     fn stopped(&self) -> bool {

@@ -74,6 +74,14 @@ pub enum EvaluateError {
         at_s: f64,
         score: f32,
     },
+    #[error(
+        "example {example} of the second system is {found}, expected {expected} as in the first"
+    )]
+    OtherExample {
+        example: usize,
+        found: String,
+        expected: String,
+    },
     #[error("{}: cannot write the report: {source}", path.display())]
     Write {
         path: PathBuf,

@@ -15,9 +15,15 @@ mod axis;
 mod confusion_map;
 mod curves;
 mod html;
+mod judged;
 mod pictures;
+mod sound;
 mod svg;
 mod tables;
+
+pub(crate) use judged::plain_table;
+pub use judged::{JudgedPage, judged_page};
+pub use sound::{SoundSection, heat, shares, sound_page, waveform};
 
 /// A finished run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

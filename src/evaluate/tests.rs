@@ -275,3 +275,41 @@ fn a_judgement_survives_json() {
         1e-15,
     );
 }
+
+#[derive(Deserialize)]
+struct Languages {
+    pooled_equal_error_rate: f64,
+    average_cost: f64,
+    minimum_average_cost: f64,
+    mcnemar: Vec<(u64, u64, f64)>,
+}
+
+/// `oracle/languages.json` was made by `python3 oracle/languages.py < oracle/oracle.json > oracle/languages.json`.
+#[test]
+fn average_cost_pooled_error_rate_and_mcnemar_agree_with_numpy_scikit_learn_and_statsmodels() {
+    let expected: Languages =
+        serde_json::from_str(include_str!("oracle/languages.json")).expect("made by languages.py");
+    let judged = Judgement::of(&oracle().scores).expect("valid");
+    check_close(
+        "pooled equal error rate",
+        &judged.pooled_equal_error_rate,
+        expected.pooled_equal_error_rate,
+        1e-9,
+    );
+    check_close(
+        "average cost",
+        &judged.average_cost,
+        expected.average_cost,
+        1e-9,
+    );
+    check_close(
+        "minimum average cost",
+        &judged.minimum_average_cost,
+        expected.minimum_average_cost,
+        1e-9,
+    );
+    for (only_first, only_second, p) in expected.mcnemar {
+        let what = format!("McNemar of {only_first} and {only_second}");
+        check_close(&what, &paired::mcnemar(only_first, only_second), p, 1e-9);
+    }
+}

@@ -11,6 +11,11 @@ use super::format::{
 use super::report::{Report, System, TrialStatus};
 use super::{EvaluateError, Judgement, Measured, Scores};
 
+mod parts;
+
+use parts::breakdown_table;
+pub use parts::paired;
+
 /// Confused pairs that are named.
 const N_PAIRS: usize = 5;
 
@@ -41,8 +46,9 @@ pub fn judgement(judged: &Judgement) -> String {
     put(
         &mut text,
         format_args!(
-            "balanced accuracy   {}\n",
-            or_why(&judged.balanced_accuracy, percent_or_dash)
+            "balanced accuracy   {}  (95 %, by speaker: {})\n",
+            or_why(&judged.balanced_accuracy, percent_or_dash),
+            percent_range(&judged.balanced_accuracy_interval_by_speaker)
         ),
     );
     put(
@@ -69,8 +75,23 @@ pub fn judgement(judged: &Judgement) -> String {
     put(
         &mut text,
         format_args!(
-            "calibration error   {}\n\n",
+            "calibration error   {}\n",
             or_why(&judged.expected_calibration_error, |v| fixed_or_dash(v, 4))
+        ),
+    );
+    put(
+        &mut text,
+        format_args!(
+            "equal error rate    {}  (all classes pooled)\n",
+            or_why(&judged.pooled_equal_error_rate, percent_or_dash)
+        ),
+    );
+    put(
+        &mut text,
+        format_args!(
+            "average cost        {}  (lowest with one threshold: {})\n\n",
+            or_why(&judged.average_cost, |v| fixed_or_dash(v, 4)),
+            or_why(&judged.minimum_average_cost, |v| fixed_or_dash(v, 4))
         ),
     );
     let heads = [
@@ -105,6 +126,10 @@ pub fn judgement(judged: &Judgement) -> String {
             &mut text,
             format_args!("  {} -> {}  {count}\n", label(row), label(column)),
         );
+    }
+    for breakdown in &judged.breakdowns {
+        text.push('\n');
+        text.push_str(&breakdown_table(breakdown));
     }
     text
 }
@@ -318,7 +343,7 @@ pub fn classes_csv(judged: &Judgement) -> String {
 }
 
 /// A field of CSV: quoted where it has to be.
-fn field(text: &str) -> String {
+pub(super) fn field(text: &str) -> String {
     if text.contains(['"', ',', '\r', '\n']) || text.starts_with(' ') || text.ends_with(' ') {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
@@ -327,7 +352,7 @@ fn field(text: &str) -> String {
 }
 
 /// Text without what could move a cursor or turn the reading direction.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let unsafe_character =
         |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars()
@@ -343,7 +368,7 @@ fn or_why(value: &Measured, show: impl Fn(&Measured) -> String) -> String {
 }
 
 /// Columns under their heads; the first from the left, the others from the right.
-fn table<const N: usize>(heads: [String; N], rows: Vec<[String; N]>) -> String {
+pub(super) fn table<const N: usize>(heads: [String; N], rows: Vec<[String; N]>) -> String {
     let all: Vec<&[String; N]> = std::iter::once(&heads).chain(&rows).collect();
     let width = |column: usize| {
         all.iter()

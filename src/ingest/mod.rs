@@ -18,6 +18,7 @@
 
 mod cut;
 mod error;
+mod hear;
 mod noise;
 mod prepared;
 mod receipt;
@@ -28,6 +29,7 @@ mod run;
 mod tests;
 
 pub use error::IngestError;
+pub use hear::{hear, task_rows};
 pub use prepared::{Prepared, open};
 pub use reject::{Reason, Reject};
 pub use run::{IngestSummary, ingest};

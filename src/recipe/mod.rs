@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use auricle_datasets::augment::RoomsSpec;
 use auricle_datasets::background::BackgroundSpec;
 use auricle_datasets::synth::SynthSpec;
 use auricle_datasets::{CorpusSpec, LabelSpec, Layout, SpeakerPattern, SplitSpec};
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::bundle::DetectorSpec;
 use crate::model::Genome;
+use crate::search::corpus::ClipLengths;
 use crate::search::ensemble::EnsembleSpec;
 use crate::search::{SpaceSpec, StudySpec};
 
@@ -45,6 +47,15 @@ pub struct DataSpec {
     pub splits: SplitSpec,
     pub background: BackgroundSpec,
     pub clip_ms: u32,
+    /// What is done with recordings of other lengths.
+    #[serde(default, skip_serializing_if = "ClipLengths::is_fixed")]
+    pub lengths: ClipLengths,
+    /// Where in a file name its source is (a corpus that others were collected into); the report tells sources apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SpeakerPattern>,
+    /// Rooms that training clips may be heard in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rooms: Option<RoomsSpec>,
     pub max_reject_share: f64,
     /// A corpus to speak with espeak-ng where the user brings none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,6 +126,20 @@ impl Recipe {
         self.corpus().validate().map_err(|e| text(&e))?;
         if let Some(synth) = &self.data.synth {
             synth.validate().map_err(|e| text(&e))?;
+        }
+        self.data.lengths.check(self.data.clip_ms)?;
+        if let Some(rooms) = &self.data.rooms {
+            rooms.validate().map_err(|e| format!("data.{e}"))?;
+        }
+        for (place, train) in [
+            ("search.train", &self.search.train),
+            ("ensemble.train", &self.ensemble.train),
+        ] {
+            if train.augment.room.is_some() && self.data.rooms.is_none() {
+                return Err(format!(
+                    "{place}.augment.room: found no `rooms` in [data], expected some to be heard in"
+                ));
+            }
         }
         let frontend = self.frontend().ok_or_else(|| {
             format!(

@@ -2,25 +2,32 @@
 
 use std::path::{Path, PathBuf};
 
+use auricle_datasets::augment::rms;
 use auricle_datasets::{Split, Utterance};
 use rayon::prelude::*;
 
 use super::{Run, RunError};
 use crate::audio::{AudioReader, decode};
 use crate::bundle::Bundle;
-use crate::evaluate::{Bootstrap, EvaluateError, Judgement, Scores};
-use crate::model::Combination;
+use crate::evaluate::breakdown::{Group, length_group, loudness_group};
+use crate::evaluate::{Bootstrap, Breakdown, EvaluateError, Judgement, Scores};
+use crate::model::{Combination, Network};
 use crate::search::full::Member;
-use crate::search::scoring::logits;
+use crate::search::scoring::{logits, logits_of_first};
 use crate::stream::ClipClassifier;
 
 /// Resamplings of the intervals over speakers.
 const N_RESAMPLES: usize = 2_000;
 
+/// Seconds after which a whole clip is asked, besides its end.
+const HEARD_S: [f64; 4] = [1.0, 2.0, 3.0, 5.0];
+
 /// A judgement and what it was made of.
 pub struct Judged {
     pub scores: Scores,
     pub judgement: Judgement,
+    /// Whose each example is.
+    pub speakers: Vec<String>,
 }
 
 impl Run<'_> {
@@ -41,31 +48,131 @@ impl Run<'_> {
         let items = self.corpus.items(split);
         let logits = members.iter().map(|member| self.logits(member, split));
         let logits = logits.collect::<Result<Vec<_>, _>>()?;
-        let n_classes = self.corpus.labels().len();
-        let mut probabilities = vec![0.0; items.len() * n_classes];
-        let mut row_logits = Vec::with_capacity(members.len() * n_classes);
-        for (i, row) in probabilities.chunks_exact_mut(n_classes).enumerate() {
-            row_logits.clear();
-            for logits in &logits {
-                row_logits.extend_from_slice(&logits[i * n_classes..(i + 1) * n_classes]);
-            }
-            combination.apply(&row_logits, row);
-        }
+        let scores = self.scores(&items, &logits, combination)?;
         let utterances: Vec<&Utterance> = items
             .iter()
             .map(|&item| self.corpus.utterance(item))
             .collect();
-        let scores = Scores::new(
+        let speakers = speakers(&utterances);
+        let mut judgement = judge_scores(&scores, &speakers, self.plan.recipe.seed)?;
+        judgement.breakdowns = self.by_source(&utterances, &scores)?;
+        if !self.plan.recipe.data.lengths.is_fixed() {
+            let by_length = self.by_length(&items, &scores)?;
+            judgement.breakdowns.push(by_length);
+            let networks = members.iter().map(|member| self.network(member));
+            let networks = networks.collect::<Result<Vec<_>, _>>()?;
+            let mut groups = Vec::new();
+            for seconds in HEARD_S {
+                groups.push(self.first_seconds(seconds, &items, &networks, combination)?);
+            }
+            groups.push(Group::of("whole", &scores));
+            judgement
+                .breakdowns
+                .push(Breakdown::of_groups(SECONDS_HEARD, groups));
+        }
+        Ok(Judged {
+            scores,
+            judgement,
+            speakers,
+        })
+    }
+
+    /// The members' common answer of those items; `logits`: one table a member.
+    fn scores(
+        &self,
+        items: &[usize],
+        logits: &[Vec<f32>],
+        combination: &Combination,
+    ) -> Result<Scores, RunError> {
+        let n_classes = self.corpus.labels().len();
+        let mut probabilities = vec![0.0; items.len() * n_classes];
+        let mut row_logits = Vec::with_capacity(logits.len() * n_classes);
+        for (i, row) in probabilities.chunks_exact_mut(n_classes).enumerate() {
+            row_logits.clear();
+            for logits in logits {
+                row_logits.extend_from_slice(&logits[i * n_classes..(i + 1) * n_classes]);
+            }
+            combination.apply(&row_logits, row);
+        }
+        Ok(Scores::new(
             self.corpus.labels().to_vec(),
             items.iter().map(|&item| self.corpus.class(item)).collect(),
             probabilities,
-            utterances
+            items
                 .iter()
-                .map(|utterance| utterance.path.display().to_string())
+                .map(|&item| name(self.corpus.utterance(item)))
                 .collect(),
-        )?;
-        let judgement = judge_scores(&scores, &speakers(&utterances), self.plan.recipe.seed)?;
-        Ok(Judged { scores, judgement })
+        )?)
+    }
+
+    /// Apart by source, and by whether the source was learnt from: only what was never heard says what is worth knowing.
+    fn by_source(
+        &self,
+        utterances: &[&Utterance],
+        scores: &Scores,
+    ) -> Result<Vec<Breakdown>, RunError> {
+        let Some(pattern) = &self.plan.recipe.data.source else {
+            return Ok(Vec::new());
+        };
+        let learnt: std::collections::BTreeSet<String> = self
+            .corpus
+            .items(Split::Train)
+            .into_iter()
+            .filter_map(|item| pattern.speaker_of(&self.corpus.utterance(item).path))
+            .collect();
+        let sources: Vec<Option<String>> = utterances
+            .iter()
+            .map(|utterance| pattern.speaker_of(&utterance.path))
+            .collect();
+        let side = |source: &Option<String>| {
+            let is_learnt = learnt.contains(source.as_ref()?);
+            let side = if is_learnt {
+                "within: other voices of sources learnt from"
+            } else {
+                "across: sources never learnt from"
+            };
+            Some(side.to_owned())
+        };
+        let sides: Vec<Option<String>> = sources.iter().map(side).collect();
+        Ok(vec![
+            Breakdown::of("source", scores, &sources)?,
+            Breakdown::of("within or across sources", scores, &sides)?,
+        ])
+    }
+
+    fn by_length(&self, items: &[usize], scores: &Scores) -> Result<Breakdown, RunError> {
+        let length = |&item: &usize| {
+            let n_samples = self.corpus.recorded_samples(item);
+            Some(length_group(self.corpus.seconds(n_samples)))
+        };
+        let lengths: Vec<Option<String>> = items.iter().map(length).collect();
+        Ok(Breakdown::of("length", scores, &lengths)?)
+    }
+
+    /// As if only the first seconds had been heard, of clips that are as long.
+    fn first_seconds(
+        &self,
+        seconds: f64,
+        items: &[usize],
+        networks: &[Network],
+        combination: &Combination,
+    ) -> Result<Group, RunError> {
+        let is_as_long =
+            |&item: &usize| self.corpus.seconds(self.corpus.recorded_samples(item)) >= seconds;
+        let items: Vec<usize> = items.iter().copied().filter(is_as_long).collect();
+        let name = first_name(seconds);
+        if items.is_empty() {
+            return Ok(Group::missing(&name, NONE_AS_LONG));
+        }
+        let n_samples = self.corpus.samples_in(seconds);
+        let logits: Vec<Vec<f32>> = networks
+            .iter()
+            .map(|network| {
+                logits_of_first(network, &self.corpus, &items, n_samples, self.plan.device)
+            })
+            .collect();
+        let scores = self.scores(&items, &logits, combination)?;
+        Ok(Group::of(&name, &scores))
     }
 }
 
@@ -97,18 +204,54 @@ pub struct Unjudged {
     pub reason: String,
 }
 
+/// What is asked besides the numbers over all clips.
+#[derive(Clone, Copy, Default)]
+pub struct Asked<'a> {
+    /// Tells the clips apart, in any number of ways.
+    pub by: &'a [Column],
+    /// Apart by their own length.
+    pub by_length: bool,
+    /// Apart by their own loudness.
+    pub by_loudness: bool,
+    /// As if only the first so many seconds had been heard, of clips that are as long.
+    pub seconds: &'a [f64],
+}
+
+/// A property of clips, such as their source.
+#[derive(Clone, Debug)]
+pub struct Column {
+    pub name: String,
+    /// `[n_utterances]`
+    pub values: Vec<Option<String>>,
+}
+
+/// What a bundle says of one clip.
+struct Said {
+    n_samples: usize,
+    dbfs: f64,
+    whole: Vec<f32>,
+    /// Of each of the asked beginnings, where the clip is as long.
+    of_first: Vec<Option<Vec<f32>>>,
+}
+
 /// Judges any bundle over labelled clips, decoded and classified in parallel on the present thread
-/// pool. Clips that cannot be read are listed and left out.
+/// pool. Clips that cannot be read are listed and left out. All labels must be the bundle's.
 pub fn judge_bundle(
     bundle: &Bundle,
     root: &Path,
     utterances: &[Utterance],
+    asked: Asked,
     seed: u64,
     watch: &dyn crate::ingest::Watch,
 ) -> Result<(Judged, Vec<Unjudged>), RunError> {
     let n_done = std::sync::atomic::AtomicUsize::new(0);
     let rate_hz = bundle.frontend.sample_rate_hz;
-    let classified: Vec<Option<Result<Vec<f32>, String>>> = utterances
+    let n_first: Vec<usize> = asked
+        .seconds
+        .iter()
+        .map(|seconds| (seconds * f64::from(rate_hz)).round() as usize)
+        .collect();
+    let classified: Vec<Option<Result<Said, String>>> = utterances
         .par_iter()
         .map_init(
             || ClipClassifier::new(bundle),
@@ -116,10 +259,20 @@ pub fn judge_bundle(
                 if watch.stopped() {
                     return None;
                 }
-                let mut classify = || -> Result<Vec<f32>, String> {
+                let mut classify = || -> Result<Said, String> {
                     let classifier = classifier.as_mut().map_err(|error| error.to_string())?;
                     let samples = read(&root.join(&utterance.path), utterance, rate_hz)?;
-                    Ok(classifier.classify(&samples).to_vec())
+                    let mut first = |&n: &usize| {
+                        let samples = samples.get(..n).filter(|_| n > 0)?;
+                        Some(classifier.classify(samples).to_vec())
+                    };
+                    let of_first = n_first.iter().map(&mut first).collect();
+                    Ok(Said {
+                        n_samples: samples.len(),
+                        dbfs: 20.0 * rms(&samples).log10(),
+                        of_first,
+                        whole: classifier.classify(&samples).to_vec(),
+                    })
                 };
                 let result = classify();
                 let done = n_done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
@@ -128,36 +281,106 @@ pub fn judge_bundle(
             },
         )
         .collect();
-    let (mut kept, mut probabilities, mut unjudged) = (Vec::new(), Vec::new(), Vec::new());
-    for (utterance, result) in utterances.iter().zip(classified) {
+    let (mut kept, mut said, mut unjudged) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, result) in classified.into_iter().enumerate() {
         match result.ok_or(RunError::Stopped)? {
-            Ok(row) => {
-                kept.push(utterance);
-                probabilities.extend(row);
+            Ok(answer) => {
+                kept.push(at);
+                said.push(answer);
             }
             Err(reason) => unjudged.push(Unjudged {
-                path: utterance.path.clone(),
+                path: utterances[at].path.clone(),
                 reason,
             }),
         }
     }
-    let class = |utterance: &&Utterance| {
+    let class = |utterance: &Utterance| {
         let position = bundle
             .labels
             .iter()
             .position(|label| *label == utterance.label);
         position.expect("the caller keeps to the bundle's labels")
     };
-    let scores = Scores::new(
-        bundle.labels.clone(),
-        kept.iter().map(class).collect(),
-        probabilities,
-        kept.iter()
-            .map(|utterance| utterance.path.display().to_string())
-            .collect(),
-    )?;
-    let judgement = judge_scores(&scores, &speakers(&kept), seed)?;
-    Ok((Judged { scores, judgement }, unjudged))
+    let clips: Vec<&Utterance> = kept.iter().map(|&at| &utterances[at]).collect();
+    let table = |rows: &[(usize, &[f32])]| {
+        Scores::new(
+            bundle.labels.clone(),
+            rows.iter().map(|&(clip, _)| class(clips[clip])).collect(),
+            rows.iter().flat_map(|(_, row)| row.to_vec()).collect(),
+            rows.iter().map(|&(clip, _)| name(clips[clip])).collect(),
+        )
+    };
+    let whole: Vec<(usize, &[f32])> = said
+        .iter()
+        .enumerate()
+        .map(|(clip, said)| (clip, said.whole.as_slice()))
+        .collect();
+    let scores = table(&whole)?;
+    let speakers = speakers(&clips);
+    let mut judgement = judge_scores(&scores, &speakers, seed)?;
+    for column in asked.by {
+        let values: Vec<Option<String>> =
+            kept.iter().map(|&at| column.values[at].clone()).collect();
+        let breakdown = Breakdown::of(&column.name, &scores, &values)?;
+        judgement.breakdowns.push(breakdown);
+    }
+    if asked.by_length {
+        let length = |said: &Said| length_group(said.n_samples as f64 / f64::from(rate_hz));
+        let values: Vec<Option<String>> = said.iter().map(|said| Some(length(said))).collect();
+        judgement
+            .breakdowns
+            .push(Breakdown::of("length", &scores, &values)?);
+    }
+    if asked.by_loudness {
+        let values: Vec<Option<String>> = said
+            .iter()
+            .map(|said| Some(loudness_group(said.dbfs)))
+            .collect();
+        judgement
+            .breakdowns
+            .push(Breakdown::of("loudness", &scores, &values)?);
+    }
+    if !asked.seconds.is_empty() {
+        let mut groups = Vec::new();
+        for (at, seconds) in asked.seconds.iter().enumerate() {
+            let heard = said.iter().enumerate();
+            let heard: Vec<(usize, &[f32])> = heard
+                .filter_map(|(clip, said)| Some((clip, said.of_first[at].as_deref()?)))
+                .collect();
+            groups.push(match heard.as_slice() {
+                [] => Group::missing(&first_name(*seconds), NONE_AS_LONG),
+                heard => Group::of(&first_name(*seconds), &table(heard)?),
+            });
+        }
+        groups.push(Group::of("whole", &scores));
+        judgement
+            .breakdowns
+            .push(Breakdown::of_groups(SECONDS_HEARD, groups));
+    }
+    Ok((
+        Judged {
+            scores,
+            judgement,
+            speakers,
+        },
+        unjudged,
+    ))
+}
+
+/// What a clip is called: its path, and where in it the clip starts if not at its start.
+fn name(utterance: &Utterance) -> String {
+    let path = utterance.path.display();
+    match utterance.start_s {
+        Some(start_s) => format!("{path} from {start_s} s"),
+        None => path.to_string(),
+    }
+}
+
+const SECONDS_HEARD: &str = "seconds heard";
+const NONE_AS_LONG: &str = "no clip is as long";
+
+fn first_name(seconds: f64) -> String {
+    format!("first {seconds} s")
 }
 
 fn read(path: &Path, utterance: &Utterance, rate_hz: u32) -> Result<Vec<f32>, String> {

@@ -9,6 +9,7 @@ mod describe;
 mod distil;
 mod judge;
 mod pack;
+mod rooms;
 mod team;
 
 use std::path::{Path, PathBuf};
@@ -33,7 +34,8 @@ use crate::search::worker::{ArtefactError, Workshop, write_whole};
 use crate::search::{Corpus, NetworkTrainer, Trial, search};
 
 pub use distil::Distilled;
-pub use judge::judge_bundle;
+pub use judge::{Asked, Column, Judged, Unjudged, judge_bundle};
+pub use rooms::rooms;
 
 /// Shown what happens in every step.
 pub trait Watch: ingest::Watch + crate::search::Watch {
@@ -66,6 +68,10 @@ pub enum RunError {
     Ingest(#[from] IngestError),
     #[error(transparent)]
     Corpus(#[from] CorpusError),
+    #[error("rooms: {0}")]
+    Rooms(auricle_datasets::CorpusError),
+    #[error("rooms: {0}")]
+    Room(crate::audio::AudioError),
     #[error(transparent)]
     Study(#[from] StudyError),
     #[error(transparent)]
@@ -176,7 +182,9 @@ impl<'a> Run<'a> {
             watch,
         )?;
         let prepared = ingest::open(&into, &frontend)?;
-        let fingerprint = recipe.fingerprint(&prepared.fingerprint, plan.device_kind);
+        let (rooms, rooms_name) = rooms(recipe, source, frontend.sample_rate_hz)?;
+        let data = format!("{}{rooms_name}", prepared.fingerprint);
+        let fingerprint = recipe.fingerprint(&data, plan.device_kind);
         let folder = plan.runs.join(&fingerprint);
         let text = serde_json::to_vec_pretty(recipe).expect("a recipe is plain data");
         write_whole(&folder.join("recipe.json"), &text)?;
@@ -187,9 +195,11 @@ impl<'a> Run<'a> {
             features: prepared.features,
             samples: prepared.samples,
             noise: prepared.noise,
+            rooms,
             frontend,
             labels,
             clip_ms: recipe.data.clip_ms,
+            lengths: recipe.data.lengths,
         })?;
         Ok(Self {
             plan,

@@ -110,6 +110,7 @@ fn bundle_of(
         mixture: is_of_logits.then(|| combination.clone()),
         detector: recipe.detector.clone(),
         clip_ms: recipe.data.clip_ms,
+        whole_clips_ms: recipe.data.lengths.longest_ms(),
         provenance,
     }
 }

@@ -4,14 +4,54 @@
 //! Training batches are augmented; evaluation batches are the stored features as they are. The test
 //! split is only reached by its name: nothing in this room asks for it but [`Corpus::items`].
 
-use auricle_datasets::augment::{AugmentSpec, NoiseBank, augment_frames, augment_samples};
+use auricle_datasets::augment::{
+    AugmentSpec, NoiseBank, RoomBank, augment_frames, augment_samples,
+};
 use auricle_datasets::batch::{Batch, Crop};
 use auricle_datasets::seeded::clip_rng;
 use auricle_datasets::shard::Shard;
 use auricle_datasets::{Split, Utterance};
 use auricle_features::{FrontendSpec, LogMel, SpecError, fit_clip};
+use rand::{Rng, RngExt};
+use serde::{Deserialize, Serialize};
 
-use crate::model::{InputNorm, Ports};
+use crate::model::{InputNorm, Lengths, Ports};
+
+/// What is done with recordings that are not as long as a clip of the task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ClipLengths {
+    /// Shorter ones lie between zeros, of longer ones the middle counts, in training and in judging.
+    #[default]
+    Fixed,
+    /// Shorter ones stay as short as they are. Training hears another stretch of a longer one in every epoch; it is judged
+    /// whole, or its middle of `max_ms` where it is longer than that.
+    Whole { max_ms: u32 },
+}
+
+impl ClipLengths {
+    pub fn is_fixed(&self) -> bool {
+        *self == Self::Fixed
+    }
+
+    /// The longest that is judged, where that is not the length of a clip.
+    pub fn longest_ms(&self) -> Option<u32> {
+        match *self {
+            Self::Fixed => None,
+            Self::Whole { max_ms } => Some(max_ms),
+        }
+    }
+
+    /// Says what is wrong, if anything.
+    pub fn check(&self, clip_ms: u32) -> Result<(), String> {
+        match *self {
+            Self::Whole { max_ms } if !(clip_ms..=600_000).contains(&max_ms) => Err(format!(
+                "data.lengths.max_ms: found {max_ms}, expected {clip_ms} (a clip) to 600,000"
+            )),
+            _ => Ok(()),
+        }
+    }
+}
 
 /// An ingested corpus.
 pub struct Corpus {
@@ -21,8 +61,11 @@ pub struct Corpus {
     features: Shard,
     samples: Shard,
     noise: NoiseBank,
+    rooms: RoomBank,
     log_mel: LogMel,
     clip_samples: usize,
+    /// The longest that is judged, where clips differ in length.
+    longest_samples: Option<usize>,
     norm: InputNorm,
 }
 
@@ -58,11 +101,14 @@ pub struct CorpusParts {
     pub samples: Shard,
     /// Noise that training may mix in.
     pub noise: Shard,
+    /// Rooms that training may hear clips in.
+    pub rooms: RoomBank,
     pub frontend: FrontendSpec,
     /// Class names, in the order of the network's outputs.
     pub labels: Vec<String>,
     /// Length of the clips that networks see.
     pub clip_ms: u32,
+    pub lengths: ClipLengths,
 }
 
 impl Corpus {
@@ -73,9 +119,11 @@ impl Corpus {
             features,
             samples,
             noise: noise_shard,
+            rooms,
             frontend,
             labels,
             clip_ms,
+            lengths,
         } = parts;
         for (what, shard) in [
             ("the feature shard", &features),
@@ -101,7 +149,8 @@ impl Corpus {
         for item in 0..noise_shard.len() {
             noise.push(noise_shard.samples(item).to_vec());
         }
-        let clip_samples = u64::from(clip_ms) * u64::from(frontend.sample_rate_hz) / 1000;
+        let samples_in =
+            |ms: u32| (u64::from(ms) * u64::from(frontend.sample_rate_hz) / 1000) as usize;
         let mut corpus = Self {
             labels,
             utterances,
@@ -109,8 +158,10 @@ impl Corpus {
             features,
             samples,
             noise,
+            rooms,
             log_mel: LogMel::new(&frontend)?,
-            clip_samples: clip_samples as usize,
+            clip_samples: samples_in(clip_ms),
+            longest_samples: lengths.longest_ms().map(samples_in),
             norm: InputNorm {
                 mean: Vec::new(),
                 inv_deviation: Vec::new(),
@@ -172,17 +223,73 @@ impl Corpus {
         &self.utterances
     }
 
-    fn n_frames(&self) -> usize {
-        self.log_mel.spec().n_frames(self.clip_samples)
+    /// Samples of a clip that is judged.
+    pub fn judged_samples(&self, item: usize) -> usize {
+        match self.longest_samples {
+            None => self.clip_samples,
+            Some(longest) => self.samples.n_rows(item).min(longest),
+        }
     }
 
-    fn new_batch(&self, n_clips: usize) -> Batch {
-        Batch::with_capacity(n_clips, self.log_mel.spec().n_mels, self.n_frames())
+    /// Samples of a recording, whole.
+    pub fn recorded_samples(&self, item: usize) -> usize {
+        self.samples.n_rows(item)
     }
 
-    /// Clips as they are: shorter ones between zeros, of longer ones the middle.
+    /// Samples of so many seconds.
+    pub fn samples_in(&self, seconds: f64) -> usize {
+        (seconds * f64::from(self.log_mel.spec().sample_rate_hz)).round() as usize
+    }
+
+    /// How long a number of samples is.
+    pub fn seconds(&self, n_samples: usize) -> f64 {
+        n_samples as f64 / f64::from(self.log_mel.spec().sample_rate_hz)
+    }
+
+    /// What a network is told of the clips' lengths: nothing where all are full.
+    pub fn lengths(&self, batch: &Batch) -> Option<Lengths> {
+        let is_padded = batch.lengths.iter().any(|&n| n < batch.n_frames);
+        (self.longest_samples.is_some() && is_padded).then(|| Lengths::new(batch.lengths.clone()))
+    }
+
+    fn new_batch(&self, n_clips: usize, n_samples: usize) -> Batch {
+        let spec = self.log_mel.spec();
+        Batch::with_capacity(n_clips, spec.n_mels, spec.n_frames(n_samples))
+    }
+
+    /// The first `n_samples` of clips that are at least as long.
+    ///
+    /// # Panics
+    ///
+    /// When one is shorter.
+    pub fn first_batch(&self, items: &[usize], n_samples: usize) -> Batch {
+        let mut batch = self.new_batch(items.len(), n_samples);
+        for &item in items {
+            let frames = self.log_mel.clip(&self.floats(item)[..n_samples]);
+            batch.push(&frames.values, self.classes[item], 0.0, Crop::Centre);
+        }
+        batch
+    }
+
+    /// Clips as they are judged: shorter ones between zeros, of longer ones the middle; where clips differ in length,
+    /// whole ones, padded behind, and of those that are too long the middle.
     pub fn evaluation_batch(&self, items: &[usize]) -> Batch {
-        let mut batch = self.new_batch(items.len());
+        if self.longest_samples.is_some() {
+            let longest = items.iter().map(|&item| self.judged_samples(item)).max();
+            let mut batch = self.new_batch(items.len(), longest.unwrap_or(0));
+            for &item in items {
+                let n_samples = self.judged_samples(item);
+                if n_samples == self.samples.n_rows(item) {
+                    let (values, _) = self.features.features(item);
+                    batch.push_from_start(values, self.classes[item], &self.norm.mean);
+                } else {
+                    let frames = self.log_mel.clip(&fit_clip(&self.floats(item), n_samples));
+                    batch.push_from_start(&frames.values, self.classes[item], &self.norm.mean);
+                }
+            }
+            return batch;
+        }
+        let mut batch = self.new_batch(items.len(), self.clip_samples);
         for &item in items {
             // What is stored is of the whole recording: the same only where that is a clip long.
             if self.samples.n_rows(item) == self.clip_samples {
@@ -206,17 +313,48 @@ impl Corpus {
         seed: u64,
         epoch: u64,
     ) -> Batch {
-        let mut batch = self.new_batch(items.len());
+        let heard = |item: &usize| self.samples.n_rows(*item).min(self.clip_samples);
+        let n_samples = match self.longest_samples {
+            None => self.clip_samples,
+            Some(_) => items.iter().map(heard).max().unwrap_or(0),
+        };
+        let mut batch = self.new_batch(items.len(), n_samples);
         let mut changed = Vec::new();
         for &item in items {
             let mut rng = clip_rng(seed, epoch, item as u64);
-            let clip = fit_clip(&self.floats(item), self.clip_samples);
-            augment_samples(&clip, &self.noise, spec, &mut rng, &mut changed);
+            let clip = match self.longest_samples {
+                None => fit_clip(&self.floats(item), self.clip_samples),
+                Some(_) => self.stretch(item, &mut rng),
+            };
+            augment_samples(
+                &clip,
+                &self.noise,
+                &self.rooms,
+                spec,
+                &mut rng,
+                &mut changed,
+            );
             let mut frames = self.log_mel.clip(&changed);
             augment_frames(&mut frames.values, &self.norm.mean, spec, &mut rng);
-            batch.push(&frames.values, self.classes[item], 0.0, Crop::Centre);
+            match self.longest_samples {
+                None => batch.push(&frames.values, self.classes[item], 0.0, Crop::Centre),
+                Some(_) => {
+                    batch.push_from_start(&frames.values, self.classes[item], &self.norm.mean)
+                }
+            }
         }
         batch
+    }
+
+    /// A clip's length of a recording from anywhere in it; all of a shorter one.
+    fn stretch(&self, item: usize, rng: &mut impl Rng) -> Vec<f32> {
+        let mut samples = self.floats(item);
+        let n_beyond = samples.len().saturating_sub(self.clip_samples);
+        if n_beyond > 0 {
+            samples.drain(..rng.random_range(0..=n_beyond));
+            samples.truncate(self.clip_samples);
+        }
+        samples
     }
 
     fn floats(&self, item: usize) -> Vec<f32> {

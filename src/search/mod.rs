@@ -14,6 +14,7 @@ pub mod ensemble;
 pub mod fidelity;
 pub mod full;
 pub mod hyper;
+pub mod mixup;
 pub mod optimizer;
 mod panics;
 pub mod schedule;

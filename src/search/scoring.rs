@@ -51,13 +51,46 @@ pub fn score(
 
 /// The logits of each item, `[n_items, n_classes]` row-major. The device is without autodiff.
 pub fn logits(network: &Network, corpus: &Corpus, items: &[usize], device: &Device) -> Vec<f32> {
-    let mut all = Vec::with_capacity(items.len() * corpus.labels().len());
-    for chunk in items.chunks(EVALUATION_BATCH) {
-        let batch = corpus.evaluation_batch(chunk);
-        let logits = network.forward(frames_tensor(&batch, device)).into_data();
-        all.extend(logits.iter::<f32>());
+    // Clips of one length side by side: little padding, and none where all are alike.
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.sort_by_key(|&at| corpus.judged_samples(items[at]));
+    let n_classes = corpus.labels().len();
+    let mut all = vec![0.0; items.len() * n_classes];
+    for chunk in order.chunks(EVALUATION_BATCH) {
+        let chunk_items: Vec<usize> = chunk.iter().map(|&at| items[at]).collect();
+        let batch = corpus.evaluation_batch(&chunk_items);
+        for (row, &at) in forward(network, corpus, &batch, device)
+            .chunks_exact(n_classes)
+            .zip(chunk)
+        {
+            all[at * n_classes..(at + 1) * n_classes].copy_from_slice(row);
+        }
     }
     all
+}
+
+/// The same of the first `n_samples` of each item, all of which are at least as long.
+pub fn logits_of_first(
+    network: &Network,
+    corpus: &Corpus,
+    items: &[usize],
+    n_samples: usize,
+    device: &Device,
+) -> Vec<f32> {
+    let chunks = items.chunks(EVALUATION_BATCH);
+    chunks
+        .flat_map(|chunk| {
+            let batch = corpus.first_batch(chunk, n_samples);
+            forward(network, corpus, &batch, device)
+        })
+        .collect()
+}
+
+fn forward(network: &Network, corpus: &Corpus, batch: &Batch, device: &Device) -> Vec<f32> {
+    let lengths = corpus.lengths(batch);
+    let frames = frames_tensor(batch, device);
+    let logits = network.forward_padded(frames, lengths.as_ref());
+    logits.into_data().iter::<f32>().collect()
 }
 
 /// `[batch, n_mels, n_frames]` on the device.

@@ -5,6 +5,7 @@ use auricle_datasets::sampler::SamplerSpec;
 use serde::{Deserialize, Serialize};
 
 use super::hyper::{HyperPoint, HyperSpace};
+use super::mixup::MixupSpec;
 use super::optimizer::OptimizerKind;
 use super::schedule::Schedule;
 
@@ -39,6 +40,8 @@ pub struct TrainSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patience_epochs: Option<usize>,
     pub sampler: SamplerSpec,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixup: Option<MixupSpec>,
     pub augment: AugmentSpec,
     /// Scales every range of `augment`: 0 none, 1 as written.
     #[serde(default = "one", skip_serializing_if = "is_one")]
@@ -125,6 +128,9 @@ impl TrainSpec {
             range("max_gradient_norm", norm.into(), 1e-6, 1e6, "1e-6 to 1e6")?;
         }
         self.schedule.check().map_err(TrainSpecError::Other)?;
+        if let Some(mixup) = &self.mixup {
+            mixup.check().map_err(TrainSpecError::Other)?;
+        }
         if let Some(patience) = self.patience_epochs {
             range("patience_epochs", patience as f64, 1.0, 1e5, "1 to 100,000")?;
         }

@@ -18,6 +18,7 @@ use super::Watch;
 use super::checkpoint::{Checkpoint, Progress};
 use super::corpus::Corpus;
 use super::distil::{DistilSpec, mean_logits};
+use super::mixup::Mixed;
 use super::optimizer::{add_l2, clip_global_norm};
 use super::scoring::{frames_tensor, score};
 pub use super::train_spec::{TrainSpec, TrainSpecError};
@@ -239,7 +240,7 @@ impl<'a> Learner<'a> {
             n_batches += 1;
             let chunk: Vec<usize> = chunk.iter().map(|&index| self.items[index]).collect();
             let batch = corpus.training_batch(&chunk, &augment, seed, epoch);
-            let value = self.learn(&batch);
+            let value = self.learn(batch);
             loss_sum = Some(match loss_sum {
                 Some(sum) => sum + value,
                 None => value,
@@ -250,19 +251,27 @@ impl<'a> Learner<'a> {
     }
 
     /// One step on one batch; its loss.
-    fn learn(&mut self, batch: &Batch) -> Tensor<1> {
+    fn learn(&mut self, mut batch: Batch) -> Tensor<1> {
         let Training { spec, guides, .. } = self.training;
         let network = self.network.take().expect("it is back after each step");
         let step = self.step - 1;
         let rate = spec
             .schedule
             .rate_at(spec.learning_rate, spec.warmup_share, step, self.n_steps);
+        let mixed = spec.mixup.and_then(|mixup| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed_for(self.training.seed, "mixup"));
+            rng.set_stream(step as u64);
+            mixup.mix(&mut batch, &mut rng)
+        });
+        let batch = &batch;
         let frames = frames_tensor(batch, &self.device);
+        let lengths = self.training.corpus.lengths(batch);
+        let lengths = lengths.as_ref();
         let plain = frames.clone().inner();
         let say = |networks: &[Network]| -> Vec<Tensor<2>> {
             let logits = networks
                 .iter()
-                .map(|network| network.forward(plain.clone()));
+                .map(|network| network.forward_padded(plain.clone(), lengths));
             logits.map(Tensor::from_inner).collect()
         };
         let mut logits = if spec.dropout > 0.0 {
@@ -272,15 +281,21 @@ impl<'a> Learner<'a> {
                 rate: spec.dropout,
                 rng: &mut rng,
             };
-            network.forward_dropping(frames, None, &mut dropout)
+            network.forward_dropping(frames, lengths, &mut dropout)
         } else {
-            network.forward(frames)
+            network.forward_padded(frames, lengths)
         };
         for base in say(guides.base) {
             logits = logits + base;
         }
         let n_classes = logits.dims()[1];
-        let targets = targets_tensor(batch, n_classes, spec.label_smoothing, &self.device);
+        let targets = targets_tensor(
+            batch,
+            mixed.as_ref(),
+            n_classes,
+            spec.label_smoothing,
+            &self.device,
+        );
         let mut loss = cross_entropy(logits.clone(), targets);
         if let Some((distil, networks)) = guides.teacher
             && let Some(teacher) = mean_logits(say(networks))
@@ -380,12 +395,21 @@ impl<'a> Learner<'a> {
     }
 }
 
-/// `[batch, n_classes]`: one for the right class, smoothed.
-fn targets_tensor(batch: &Batch, n_classes: usize, smoothing: f32, device: &Device) -> Tensor<2> {
+/// `[batch, n_classes]`: one for the right class, smoothed, mixed as the clips are.
+fn targets_tensor(
+    batch: &Batch,
+    mixed: Option<&Mixed>,
+    n_classes: usize,
+    smoothing: f32,
+    device: &Device,
+) -> Tensor<2> {
     let floor = smoothing / n_classes as f32;
     let mut targets = vec![floor; batch.len() * n_classes];
     for (row, &class) in batch.labels.iter().enumerate() {
         targets[row * n_classes + class] += 1.0 - smoothing;
+    }
+    if let Some(mixed) = mixed {
+        mixed.mix_targets(&mut targets, n_classes);
     }
     Tensor::from_data(TensorData::new(targets, [batch.len(), n_classes]), device)
 }

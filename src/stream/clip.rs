@@ -9,7 +9,9 @@ use crate::bundle::{Bundle, BundleError};
 pub struct ClipClassifier {
     log_mel: LogMel,
     committee: Committee,
-    clip_samples: usize,
+    /// Where recordings are brought to one length.
+    clip_samples: Option<usize>,
+    judged_samples: usize,
 }
 
 impl ClipClassifier {
@@ -20,19 +22,30 @@ impl ClipClassifier {
         Ok(Self {
             log_mel: LogMel::new(&bundle.frontend)?,
             committee: Committee::new(bundle)?,
-            clip_samples: bundle.clip_samples(),
+            clip_samples: match bundle.whole_clips_ms {
+                None => Some(bundle.clip_samples()),
+                Some(_) => None,
+            },
+            judged_samples: bundle.judged_samples(),
         })
     }
 
     /// Probabilities `[n_classes]` of a recording at the front-end's rate, brought to the length of a
     /// training clip by [`fit_clip`]: a shorter one lies between zeros, of a longer one the middle counts.
+    /// A bundle of whole clips hears it as long as it is, up to the most it may be; one shorter than a window
+    /// of the front-end lies between zeros up to that.
     ///
     /// Each member's answer is its last one. Where its stride does not divide the clip's frames, that is
     /// some frames before the end, and still the answer of the whole-clip network: causal layers of total
     /// stride `s` have `ceil(n_frames / s)` outputs, the last of them at frame
     /// `floor((n_frames - 1) / s) * s` in both forms.
     pub fn classify(&mut self, samples: &[f32]) -> &[f32] {
-        let frames = self.log_mel.clip(&fit_clip(samples, self.clip_samples));
+        let n_samples = match self.clip_samples {
+            Some(n_samples) => n_samples,
+            None if samples.len() < self.log_mel.spec().window_samples => self.judged_samples,
+            None => samples.len().min(self.judged_samples),
+        };
+        let frames = self.log_mel.clip(&fit_clip(samples, n_samples));
         self.committee.reset();
         for i in 0..frames.n_frames() {
             self.committee.step(frames.frame(i));

@@ -2,7 +2,7 @@
 
 use auricle::bundle::Bundle;
 use auricle::evaluate::report::System;
-use auricle::run::judge_bundle;
+use auricle::run::{Asked, judge_bundle};
 use auricle::search::combine::{CombineSpec, EnsembleBudget};
 use auricle::search::ensemble::{Method, Rounds, StudentSpec};
 use auricle_datasets::Split;
@@ -29,8 +29,15 @@ fn run(place: &Place) -> (auricle::evaluate::Report, Option<f64>) {
         .filter(|utterance| utterance.split == Split::Test)
         .cloned()
         .collect();
-    let (judged, unjudged) =
-        judge_bundle(&bundle, place.source(), &utterances, 1, &Quiet::never()).unwrap();
+    let (judged, unjudged) = judge_bundle(
+        &bundle,
+        place.source(),
+        &utterances,
+        Asked::default(),
+        1,
+        &Quiet::never(),
+    )
+    .unwrap();
     assert!(unjudged.is_empty());
     (finished.report, judged.judgement.accuracy.number())
 }

@@ -1,9 +1,11 @@
 //! The house from outside: command lines in, text and files out.
 
 mod cli;
+mod dataset;
 mod ensembles;
 mod fidelity;
 mod gpu;
+mod languages;
 mod layers;
 mod pipeline;
 mod place;

@@ -1,22 +1,26 @@
-//! What is done to a training clip so that the network does not learn the recording: shift, level, noise, speed on
-//! samples; masks and shifts on features.
+//! What is done to a training clip so that the network does not learn the recording: shift, level, room, noise, line,
+//! speed on samples; masks and shifts on features.
 //!
 //! Pure functions on slices. All chance comes from the generator that is passed in, so a clip of an epoch can be made
-//! again (see [`crate::seeded::clip_rng`]). Nothing here is for validation or test clips, and nothing clips peaks:
-//! samples may leave -1..1, which the front-end does not mind.
+//! again (see [`crate::seeded::clip_rng`]). Nothing here is for validation or test clips, and nothing but a
+//! codec clips peaks: samples may leave -1..1, which the front-end does not mind.
 
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
+mod channel;
 mod level;
 mod mask;
 mod noise;
+mod room;
 mod shift;
 mod speed;
 
+pub use channel::{ChannelKind, ChannelMix};
 pub use level::{apply_gain_db, mix_at_snr_db, rms};
 pub use mask::{SpecAugment, mask_frames};
 pub use noise::NoiseBank;
+pub use room::{Room, RoomBank, RoomsSpec, SimulatedRooms, room_files};
 pub use shift::{shift_frames, shift_samples};
 pub use speed::change_speed;
 
@@ -29,9 +33,15 @@ pub struct AugmentSpec {
     /// The lowest and highest gain, in dB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gain_db: Option<[f32; 2]>,
+    /// Rooms that clips are heard in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<RoomMix>,
     /// Background noise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise: Option<NoiseMix>,
+    /// Lines and codecs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChannelMix>,
     /// The slowest and fastest speed, as factors within 0.85..1.15; pitch follows speed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speed: Option<[f32; 2]>,
@@ -42,6 +52,14 @@ pub struct AugmentSpec {
     /// in a shard, where `time_shift_ms` comes too late.
     #[serde(default)]
     pub max_frame_shift: usize,
+}
+
+/// How clips are heard in rooms.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoomMix {
+    /// The share of clips that are.
+    pub probability: f32,
 }
 
 /// How background noise is added.
@@ -71,12 +89,20 @@ impl AugmentSpec {
     /// speeds within what is allowed.
     pub fn scaled(&self, strength: f32) -> Self {
         let count = |n: usize| (n as f32 * strength).round() as usize;
+        let share = |probability: f32| (probability * strength).clamp(0.0, 1.0);
         Self {
             time_shift_ms: self.time_shift_ms * strength,
             gain_db: self.gain_db.map(|range| range.map(|db| db * strength)),
+            room: self.room.as_ref().map(|room| RoomMix {
+                probability: share(room.probability),
+            }),
             noise: self.noise.as_ref().map(|noise| NoiseMix {
-                probability: (noise.probability * strength).clamp(0.0, 1.0),
+                probability: share(noise.probability),
                 ..noise.clone()
+            }),
+            channel: self.channel.as_ref().map(|channel| ChannelMix {
+                probability: share(channel.probability),
+                ..channel.clone()
             }),
             speed: self.speed.map(|range| {
                 range.map(|factor| (1.0 + (factor - 1.0) * strength).clamp(0.85, 1.15))
@@ -95,7 +121,9 @@ impl AugmentSpec {
         Self {
             time_shift_ms: 0.0,
             gain_db: None,
+            room: None,
             noise: None,
+            channel: None,
             speed: None,
             spec_augment: None,
             max_frame_shift: 0,
@@ -108,10 +136,12 @@ impl AugmentSpec {
         Self {
             time_shift_ms: 100.0,
             gain_db: Some([-6.0, 6.0]),
+            room: None,
             noise: Some(NoiseMix {
                 probability: 0.8,
                 snr_db: [5.0, 30.0],
             }),
+            channel: None,
             speed: None,
             spec_augment: Some(SpecAugment {
                 n_time_masks: 2,
@@ -155,6 +185,18 @@ impl AugmentSpec {
                 "slowest and fastest factor within 0.85..1.15",
             );
         }
+        if let Some(room) = &self.room
+            && !(0.0..=1.0).contains(&room.probability)
+        {
+            return fault(
+                "room.probability",
+                room.probability.to_string(),
+                "a share between 0 and 1",
+            );
+        }
+        if let Some(channel) = &self.channel {
+            channel.validate()?;
+        }
         if let Some(noise) = &self.noise {
             if !(0.0..=1.0).contains(&noise.probability) {
                 return fault(
@@ -175,13 +217,15 @@ impl AugmentSpec {
     }
 }
 
-/// Makes a training clip out of a recorded one: speed, shift, gain, then noise at an exact ratio to what then sounds.
+/// Makes a training clip out of a recorded one: speed, shift, gain, room, then noise at an exact ratio to what then
+/// sounds, then a line or codec that both go through.
 ///
-/// `out` is overwritten and has the length of `clip`. The rate of `clip` must be that of `noise`; with an empty bank
-/// no noise is added. A clip of silence gets no noise, for want of a ratio.
+/// `out` is overwritten and has the length of `clip`. The rate of `clip` must be that of `noise` and `rooms`; with an
+/// empty bank no noise is added and no room heard. A clip of silence gets no noise, for want of a ratio.
 pub fn augment_samples(
     clip: &[f32],
     noise: &NoiseBank,
+    rooms: &RoomBank,
     spec: &AugmentSpec,
     rng: &mut impl Rng,
     out: &mut Vec<f32>,
@@ -198,6 +242,12 @@ pub fn augment_samples(
     if let Some(range) = spec.gain_db {
         apply_gain_db(out, draw(range, rng));
     }
+    if let Some(room) = &spec.room
+        && !rooms.is_empty()
+        && rng.random::<f32>() < room.probability
+    {
+        rooms.hear_in_any(out, rng);
+    }
     if let Some(mix) = &spec.noise
         && !noise.is_empty()
         && rng.random::<f32>() < mix.probability
@@ -205,6 +255,11 @@ pub fn augment_samples(
         let snr_db = draw(mix.snr_db, rng);
         let crop = noise.crop(out.len(), rng);
         mix_at_snr_db(out, &crop, snr_db);
+    }
+    if let Some(channel) = &spec.channel
+        && rng.random::<f32>() < channel.probability
+    {
+        channel.apply(out, noise.sample_rate_hz(), rng);
     }
 }
 

@@ -37,6 +37,18 @@ fn bank() -> NoiseBank {
     bank
 }
 
+fn rooms() -> RoomBank {
+    let mut rooms = RoomBank::new(16_000);
+    let spec = SimulatedRooms {
+        n_rooms: 2,
+        size_m: [3.0, 5.0],
+        rt60_ms: [100.0, 150.0],
+        distance_m: [0.5, 2.0],
+    };
+    rooms.simulate(&spec, 1);
+    rooms
+}
+
 #[track_caller]
 fn check_snr(speech: &[f32], noise: &[f32], snr_db: f32) {
     let mut mixed = speech.to_vec();
@@ -231,12 +243,23 @@ fn a_clip_of_an_epoch_can_be_made_again_and_another_seed_makes_another() {
     let spec = AugmentSpec {
         speed: Some([0.9, 1.1]),
         max_frame_shift: 5,
+        room: Some(RoomMix { probability: 0.9 }),
+        channel: Some(ChannelMix {
+            probability: 0.9,
+            kinds: vec![
+                ChannelKind::Telephone {},
+                ChannelKind::MuLaw {},
+                ChannelKind::LowPass {
+                    cutoff_hz: [1_000.0, 6_000.0],
+                },
+            ],
+        }),
         ..AugmentSpec::commands()
     };
     spec.validate().unwrap();
     let make = |seed| {
         let mut out = vec![9.0; 3];
-        augment_samples(&clip, &bank, &spec, &mut rng(seed), &mut out);
+        augment_samples(&clip, &bank, &rooms(), &spec, &mut rng(seed), &mut out);
         out
     };
     assert_eq!(make(1), make(1));
@@ -256,7 +279,14 @@ fn a_clip_of_an_epoch_can_be_made_again_and_another_seed_makes_another() {
 fn nothing_asked_is_nothing_done() {
     let clip = tone(300.0, 16_000, 0.3);
     let mut out = Vec::new();
-    augment_samples(&clip, &bank(), &AugmentSpec::none(), &mut rng(1), &mut out);
+    augment_samples(
+        &clip,
+        &bank(),
+        &rooms(),
+        &AugmentSpec::none(),
+        &mut rng(1),
+        &mut out,
+    );
     assert_eq!(out, clip);
     let mut frames = clip.clone();
     augment_frames(&mut frames, &[0.0; 40], &AugmentSpec::none(), &mut rng(1));
@@ -277,6 +307,7 @@ fn shifts_reach_both_ends_of_their_range_and_noise_comes_as_often_as_asked() {
             augment_samples(
                 &click,
                 &NoiseBank::new(16_000),
+                &rooms(),
                 &spec,
                 &mut rng(seed),
                 &mut out,
@@ -296,10 +327,34 @@ fn shifts_reach_both_ends_of_their_range_and_noise_comes_as_often_as_asked() {
         ..AugmentSpec::none()
     };
     let n = (0..2_000).filter(|&seed| {
-        augment_samples(&clip, &bank(), &noisy, &mut rng(seed), &mut out);
+        augment_samples(&clip, &bank(), &rooms(), &noisy, &mut rng(seed), &mut out);
         out != clip
     });
     assert!((n.count() as i64 - 1_600).abs() < 80);
+}
+
+#[test]
+fn noise_in_a_room_is_at_the_asked_ratio_to_what_is_heard_there() {
+    let (clip, bank, rooms) = (tone(300.0, 16_000, 0.3), bank(), rooms());
+    let with = |noise: Option<NoiseMix>| {
+        let spec = AugmentSpec {
+            room: Some(RoomMix { probability: 1.0 }),
+            noise,
+            ..AugmentSpec::none()
+        };
+        let mut out = Vec::new();
+        augment_samples(&clip, &bank, &rooms, &spec, &mut rng(4), &mut out);
+        out
+    };
+    let heard = with(None);
+    let noisy = with(Some(NoiseMix {
+        probability: 1.0,
+        snr_db: [7.0, 7.0],
+    }));
+    assert_ne!(heard, clip);
+    let added: Vec<f32> = noisy.iter().zip(&heard).map(|(n, h)| n - h).collect();
+    let measured = 20.0 * (rms(&heard) / rms(&added)).log10();
+    assert!((measured - 7.0).abs() < 0.01, "{measured} dB");
 }
 
 #[test]
@@ -341,6 +396,29 @@ fn a_spec_that_makes_no_sense_is_refused_by_name() {
         }),
         ..none()
     };
+    assert_eq!(
+        fault(AugmentSpec {
+            room: Some(RoomMix { probability: -0.1 }),
+            ..none()
+        }),
+        "room.probability"
+    );
+    let channel = |probability, kinds| AugmentSpec {
+        channel: Some(ChannelMix { probability, kinds }),
+        ..none()
+    };
+    assert_eq!(fault(channel(0.5, vec![])), "channel.kinds");
+    assert_eq!(
+        fault(channel(2.0, vec![ChannelKind::MuLaw {}])),
+        "channel.probability"
+    );
+    let low_pass = ChannelKind::LowPass {
+        cutoff_hz: [3_000.0, 2_000.0],
+    };
+    assert_eq!(
+        fault(channel(0.5, vec![low_pass])),
+        "channel.kinds.cutoff_hz"
+    );
     assert_eq!(fault(noise(1.5, [0.0, 1.0])), "noise.probability");
     assert_eq!(fault(noise(0.5, [f32::NAN, 1.0])), "noise.snr_db");
     let json = serde_json::to_string(&AugmentSpec::commands()).unwrap();

@@ -3,16 +3,18 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::{CorpusError, Found};
-use crate::manifest::{ManifestError, known_speaker};
-use crate::split::{Split, SplitSpec, hash_percent, speaker_split, speech_commands_split};
+use super::CorpusError;
+use crate::manifest::{ManifestError, ManifestRow, known_speaker};
+use crate::split::{
+    NamedBy, Split, SplitSpec, hash_percent, prefix_split, speaker_split, speech_commands_split,
+};
 use crate::table::{Table, read_text};
 use crate::utterance::slashed;
 
 /// A side for each clip, in the same order. A list may also tell a clip's speaker, and that it is synthetic.
 pub(super) fn splits(
     root: &Path,
-    clips: &mut [Found],
+    clips: &mut [ManifestRow],
     spec: &SplitSpec,
 ) -> Result<Vec<Split>, CorpusError> {
     match spec {
@@ -35,15 +37,23 @@ pub(super) fn splits(
                 Ok(speaker_split(speaker, *validation_percent, *test_percent))
             })
             .collect(),
-        SplitSpec::Given => clips
+        SplitSpec::Given => clips.iter().map(given).collect(),
+        SplitSpec::GivenTrainDivided {
+            validation_percent_of_train,
+        } => clips
             .iter()
-            .map(|clip| {
-                clip.split.ok_or_else(|| CorpusError::Unplaced {
-                    path: clip.path.clone(),
-                    found: "split",
-                })
+            .map(|clip| match given(clip)? {
+                Split::Train if hash_percent(speaker_of(clip)?) < *validation_percent_of_train => {
+                    Ok(Split::Validation)
+                }
+                split => Ok(split),
             })
             .collect(),
+        SplitSpec::Named {
+            by,
+            validation,
+            test,
+        } => from_names(root, clips, by, validation, test),
         SplitSpec::List {
             path,
             train,
@@ -59,17 +69,68 @@ pub(super) fn splits(
             let rows = read_list(&root.join(path), &names)?;
             from_list(&root.join(path), clips, &rows, *validation_percent_of_train)
         }
+        SplitSpec::Prefix { validation, test } => from_prefixes(root, clips, validation, test),
         SplitSpec::FileLists { validation, test } => from_file_lists(root, clips, validation, test),
     }
 }
 
-fn speaker_of(clip: &Found) -> Result<&str, CorpusError> {
+fn speaker_of(clip: &ManifestRow) -> Result<&str, CorpusError> {
     clip.speaker
         .as_deref()
         .ok_or_else(|| CorpusError::Unplaced {
             path: clip.path.clone(),
             found: "speaker",
         })
+}
+
+fn given(clip: &ManifestRow) -> Result<Split, CorpusError> {
+    clip.split.ok_or_else(|| CorpusError::Unplaced {
+        path: clip.path.clone(),
+        found: "split",
+    })
+}
+
+/// Whole speakers or sources on each side, by name.
+fn from_names(
+    root: &Path,
+    clips: &[ManifestRow],
+    by: &NamedBy,
+    validation: &[String],
+    test: &[String],
+) -> Result<Vec<Split>, CorpusError> {
+    let mut names = HashSet::new();
+    let mut splits = Vec::with_capacity(clips.len());
+    for clip in clips {
+        let (name, what) = match by {
+            NamedBy::Speaker => (clip.speaker.clone(), "speaker"),
+            NamedBy::Source => (clip.source.clone(), "source"),
+        };
+        let name = name.ok_or_else(|| CorpusError::Unplaced {
+            path: clip.path.clone(),
+            found: what,
+        })?;
+        splits.push(if test.contains(&name) {
+            Split::Test
+        } else if validation.contains(&name) {
+            Split::Validation
+        } else {
+            Split::Train
+        });
+        names.insert(name);
+    }
+    let mut absent = validation.iter().chain(test);
+    match absent.find(|name| !names.contains(*name)) {
+        None => Ok(splits),
+        Some(absent) => {
+            let mut known: Vec<String> = names.into_iter().collect();
+            known.sort();
+            Err(CorpusError::Empty {
+                path: root.to_path_buf(),
+                found: format!("no clip of `{absent}` among {}", known.join(" ")),
+                expected: "clips of everyone that the split names",
+            })
+        }
+    }
 }
 
 /// A row of the list; `split` is `None` where the recipe has no use for that side.
@@ -126,7 +187,7 @@ fn read_list(
 
 fn from_list(
     list: &Path,
-    clips: &mut [Found],
+    clips: &mut [ManifestRow],
     rows: &HashMap<String, ListRow>,
     validation_percent_of_train: Option<f64>,
 ) -> Result<Vec<Split>, CorpusError> {
@@ -158,10 +219,33 @@ fn from_list(
     }
 }
 
+/// A beginning that no clip has is a slip of the pen, and is said.
+fn from_prefixes(
+    root: &Path,
+    clips: &[ManifestRow],
+    validation: &[String],
+    test: &[String],
+) -> Result<Vec<Split>, CorpusError> {
+    let names = clips.iter().map(|clip| clip.path.file_name());
+    let names: Vec<String> = names
+        .map(|name| name.unwrap_or_default().to_string_lossy().into_owned())
+        .collect();
+    let is_idle = |prefix: &&String| !names.iter().any(|name| name.starts_with(prefix.as_str()));
+    if let Some(prefix) = validation.iter().chain(test).find(is_idle) {
+        return Err(CorpusError::Empty {
+            path: root.to_path_buf(),
+            found: format!("no clip of the task whose name begins with `{prefix}`"),
+            expected: "one for each beginning that the split names",
+        });
+    }
+    let split = |name: &String| prefix_split(name, validation, test);
+    Ok(names.iter().map(split).collect())
+}
+
 /// Lists of one path a line. Extensions are passed over, since a corpus may have been encoded anew.
 fn from_file_lists(
     root: &Path,
-    clips: &[Found],
+    clips: &[ManifestRow],
     validation: &Path,
     test: &Path,
 ) -> Result<Vec<Split>, CorpusError> {

@@ -4,6 +4,7 @@ use super::*;
 use crate::audit::{AuditError, audit};
 use crate::background::{BackgroundSpec, NoiseDivision};
 use crate::testing::shared;
+use crate::utterance::slashed;
 
 fn spec(keywords: &[&str], splits: SplitSpec) -> CorpusSpec {
     CorpusSpec {
@@ -170,6 +171,57 @@ fn what_cannot_be_used_is_named() {
             .to_string()
             .contains("a folder for each word")
     );
+}
+
+#[test]
+fn beside_recordings_no_synthetic_clip_is_for_test_and_alone_they_may_be() {
+    let rows_of = |synthetic_of_second: &str| {
+        let folder = corpus(&["go/1.wav", "go/2.wav", "go/3.wav", "go/4.wav"]);
+        let list = format!(
+            "path\tspeaker\tsplit\tsynthetic\ngo/1.wav\tann\ttrain\ttrue\ngo/2.wav\tbob\ttest\t{synthetic_of_second}\n\
+             go/3.wav\tcid\ttest\ttrue\ngo/4.wav\tdan\tdev\ttrue\n"
+        );
+        std::fs::write(folder.path().join("splits.tsv"), list).unwrap();
+        let splits = SplitSpec::List {
+            path: "splits.tsv".into(),
+            train: "train".into(),
+            validation: Some("dev".into()),
+            test: Some("test".into()),
+            validation_percent_of_train: None,
+        };
+        let rows = scan(folder.path(), &spec(&[], splits)).unwrap();
+        let path = |row: &Utterance| row.path.display().to_string();
+        rows.iter().map(path).collect::<Vec<_>>()
+    };
+    assert_eq!(rows_of(""), ["go/1.wav", "go/2.wav", "go/4.wav"]);
+    assert_eq!(
+        rows_of("true"),
+        ["go/1.wav", "go/2.wav", "go/3.wav", "go/4.wav"]
+    );
+}
+
+#[test]
+fn a_split_by_beginnings_of_names_places_sources_and_says_which_nobody_has() {
+    let folder = corpus(&[
+        "de/a__x__1.wav",
+        "de/a__y__1.wav",
+        "fr/b__z__1.wav",
+        "fr/c__z__1.wav",
+    ]);
+    let with = |validation: &str, test: &str| {
+        let splits = SplitSpec::Prefix {
+            validation: vec![validation.into()],
+            test: vec![test.into()],
+        };
+        let rows = scan(folder.path(), &spec(&[], splits))?;
+        Ok::<_, CorpusError>(rows.iter().map(|row| row.split).collect::<Vec<_>>())
+    };
+    assert_eq!(
+        with("a__y", "b").unwrap(),
+        [Split::Train, Split::Validation, Split::Test, Split::Train]
+    );
+    let error = with("a", "nobody").unwrap_err().to_string();
+    assert!(error.contains("`nobody`"), "{error}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use super::near::sounds_of;
 use super::{SAMPLE_RATE_HZ, SynthError, SynthUtterance};
 
 /// espeak-ng on this machine.
@@ -111,6 +112,15 @@ impl Espeak {
             found: found.to_owned(),
             expected: "a WAV of 16-bit mono speech at 22,050 Hz",
         })
+    }
+
+    /// The sounds of a word as a voice says it, without stress; none for what is not spoken.
+    pub fn sounds(&self, word: &str, voice: &str) -> Result<Vec<String>, SynthError> {
+        let mut command = Command::new(&self.program);
+        command.args(["-q", "--ipa", "--sep=_", "-v", voice, "--"]);
+        command.arg(word.replace('_', " "));
+        let output = self.run(&mut command)?;
+        Ok(sounds_of(&String::from_utf8_lossy(&output.stdout)))
     }
 
     fn listing(&self, flag: &str) -> Result<String, SynthError> {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 mod espeak;
 mod generate;
+mod near;
 mod noise;
 mod plan;
 mod sequence;
@@ -19,6 +20,7 @@ mod wave;
 
 pub use espeak::{Espeak, Installed};
 pub use generate::{Generated, generate};
+pub use near::{NearMiss, near_misses};
 pub use plan::{Speaker, SynthUtterance, plan, speakers};
 pub use sequence::{Sequence, SequenceSpec, SpokenWord, write_sequence};
 

@@ -1,10 +1,13 @@
 //! One file and one function a command.
 
+mod compare;
+mod dataset;
 mod demo;
 mod describe;
 mod devices;
 mod distil;
 mod evaluate;
+mod explain;
 mod export;
 mod ingest;
 mod run;
@@ -20,9 +23,12 @@ pub fn auricle(args: &Auricle) -> u8 {
         Command::Demo(args) => demo::demo(args, &mut out),
         Command::Run(args) => run::run(args, &mut out),
         Command::Search(args) => run::search(args, &mut out),
+        Command::Dataset(args) => dataset::dataset(args, &mut out),
         Command::Ingest(args) => ingest::ingest(args, &mut out),
         Command::Distil(args) => distil::distil(args, &mut out),
         Command::Evaluate(args) => evaluate::evaluate(args, &mut out, &mut err),
+        Command::Compare(args) => compare::compare(args, &mut out),
+        Command::Explain(args) => explain::explain(args, &mut out),
         Command::Export(args) => export::export(args, &mut out),
         Command::Describe(args) => describe::describe(args, &mut out),
         Command::Devices => devices::devices(&mut out),

@@ -5,8 +5,8 @@
 
 use super::svg::escape;
 use super::tables::{
-    class_table, measured, measured_percent, milliseconds, most_confused, put, split_table,
-    system_row, trial_table,
+    breakdown_table, class_table, measured, measured_percent, milliseconds, most_confused, put,
+    split_table, system_row, trial_table,
 };
 use super::{Report, System, TrialStatus, confusion_map, curves, pictures};
 use crate::evaluate::format::{
@@ -19,16 +19,6 @@ const N_SHOWN: usize = 10;
 
 pub(crate) fn page(report: &Report) -> String {
     let mut html = String::with_capacity(200_000);
-    put(
-        &mut html,
-        format_args!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n",
-            escape(&report.title),
-            include_str!("style.css")
-        ),
-    );
     header(&mut html, report);
     headline(&mut html, report);
     html.push_str("<div class=\"pair\">\n");
@@ -61,8 +51,19 @@ pub(crate) fn page(report: &Report) -> String {
     trials(&mut html, report);
     corpus(&mut html, report);
     circumstances(&mut html, report);
-    html.push_str("</main>\n</body>\n</html>\n");
-    html
+    frame(&report.title, &html)
+}
+
+/// A whole page around what it shows: no script, no request, pictures only from within.
+pub(super) fn frame(title: &str, body: &str) -> String {
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n\
+         {body}</main>\n</body>\n</html>\n",
+        escape(title),
+        include_str!("style.css")
+    )
 }
 
 fn header(html: &mut String, report: &Report) {
@@ -225,10 +226,11 @@ fn test_results(html: &mut String, report: &Report) {
             continue;
         };
         let body = format!(
-            "<div class=\"picture heat\">{}</div>\n{}<h3>By class</h3>\n{}",
+            "<div class=\"picture heat\">{}</div>\n{}<h3>By class</h3>\n{}{}",
             confusion_map::draw(&judgement.confusion),
             most_confused(judgement),
-            class_table(judgement)
+            class_table(judgement),
+            breakdowns(system)
         );
         let title = format!("Test results of {}", system.name);
         let note = "Rows are the truth, columns what it was taken for. Blue: right, by share of the row; orange: wrong, darker where it happens most.";
@@ -252,6 +254,26 @@ fn test_results(html: &mut String, report: &Report) {
             &format!("<p class=\"nothing\">{}</p>", escape(&why)),
         );
     }
+}
+
+/// Parts of the test split, and of the validation split for comparison.
+fn breakdowns(system: &System) -> String {
+    let sides = [("test", &system.test), ("validation", &system.validation)];
+    let mut html = String::new();
+    for (side, judgement) in sides {
+        let breakdowns = judgement.value().map(|judged| judged.breakdowns.iter());
+        for breakdown in breakdowns.into_iter().flatten() {
+            put(
+                &mut html,
+                format_args!(
+                    "<h3>By {} ({side} split)</h3>\n{}",
+                    escape(&breakdown.by),
+                    breakdown_table(breakdown)
+                ),
+            );
+        }
+    }
+    html
 }
 
 fn members(html: &mut String, report: &Report) {
@@ -424,7 +446,7 @@ fn judged(system: &Measured<System>) -> Result<&Judgement, String> {
     }
 }
 
-fn section(html: &mut String, title: &str, note: &str, body: &str) {
+pub(super) fn section(html: &mut String, title: &str, note: &str, body: &str) {
     put(
         html,
         format_args!("<section>\n<h2>{}</h2>\n", escape(title)),
@@ -439,6 +461,6 @@ fn section(html: &mut String, title: &str, note: &str, body: &str) {
     html.push_str("</section>\n");
 }
 
-fn picture(svg: String) -> String {
+pub(super) fn picture(svg: String) -> String {
     format!("<div class=\"picture\">{svg}</div>")
 }

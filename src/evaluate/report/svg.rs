@@ -122,6 +122,14 @@ impl Drawing {
         ));
     }
 
+    /// A picture of pixels, stretched to a size; `source` is its data.
+    pub fn image(&mut self, (x, y): (f64, f64), (width, height): (f64, f64), source: &str) {
+        self.push(format_args!(
+            "<image x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" preserveAspectRatio=\"none\" style=\"image-rendering:pixelated\" href=\"{}\"/>",
+            escape(source)
+        ));
+    }
+
     pub fn text(&mut self, class: &str, (x, y): (f64, f64), anchor: Anchor, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",

@@ -8,7 +8,7 @@ use crate::evaluate::format::{
     DASH, duration_or_dash, fixed_or_dash, percent, percent_or_dash, percent_range, short,
     thousands,
 };
-use crate::evaluate::{Judgement, Measured};
+use crate::evaluate::{Breakdown, Judgement, Measured};
 
 /// Confused pairs that are named.
 const N_PAIRS: usize = 8;
@@ -106,6 +106,37 @@ pub(super) fn class_table(judgement: &Judgement) -> String {
         ));
     }
     html.push_str("</table></div>\n");
+    html
+}
+
+pub(super) fn breakdown_table(breakdown: &Breakdown) -> String {
+    let mut html = format!(
+        "<div class=\"wide\"><table>\n<tr><th>{}</th><th class=\"n\">examples</th><th class=\"n\">accuracy</th><th class=\"n\">95 % interval</th>\
+         <th class=\"n\">balanced<br>accuracy</th><th class=\"n\">of classes</th></tr>\n",
+        escape(&breakdown.by)
+    );
+    for group in &breakdown.groups {
+        put(
+            &mut html,
+            format_args!(
+                "<tr><td class=\"name\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n",
+                escape(&group.name),
+                thousands(group.n_examples),
+                measured_percent(&group.accuracy),
+                percent_range(&group.accuracy_interval),
+                measured_percent(&group.balanced_accuracy),
+                group.n_classes,
+            ),
+        );
+    }
+    put(
+        &mut html,
+        format_args!(
+            "</table></div>\n<p class=\"note\">Balanced accuracy: mean over the rows {}, worst {}.</p>\n",
+            percent_or_dash(&breakdown.mean_balanced_accuracy),
+            percent_or_dash(&breakdown.worst_balanced_accuracy)
+        ),
+    );
     html
 }
 

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::*;
 
 mod bad_files;
+mod hear;
 use crate::audio::{Clip, decode, write_wav};
 
 const RATE_HZ: u32 = 16_000;

@@ -1,0 +1,127 @@
+//! Readers of corpora in the folders and lists that their authors published, one file a corpus.
+//!
+//! A reader says what the corpus says: it draws nothing, balances nothing and opens no audio. A published list that
+//! names one file twice in the same words is read once; in different words it is an error.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::CorpusError;
+use super::files::class_folders;
+use crate::manifest::{ManifestError, ManifestRow};
+use crate::split::Split;
+
+pub(super) mod common_language;
+pub(super) mod common_voice;
+pub(super) mod esc50;
+pub(super) mod fleurs;
+pub(super) mod librispeech;
+pub(super) mod mswc;
+pub(super) mod musan;
+pub(super) mod responses;
+pub(super) mod voxlingua107;
+
+/// The published lists of the three sides, by the names nearly all corpora give them.
+const SIDES: [(&str, Split); 3] = [
+    ("train", Split::Train),
+    ("dev", Split::Validation),
+    ("test", Split::Test),
+];
+
+/// Rows on their way out of a reader.
+struct Rows {
+    rows: Vec<ManifestRow>,
+    places: HashMap<PathBuf, usize>,
+}
+
+impl Rows {
+    fn new() -> Self {
+        Self {
+            rows: Vec::new(),
+            places: HashMap::new(),
+        }
+    }
+
+    /// Adds a row of this list, unless the same one is there.
+    fn push(&mut self, list: &Path, row: ManifestRow) -> Result<(), CorpusError> {
+        if let Some(&at) = self.places.get(&row.path) {
+            let first = &self.rows[at];
+            if (&first.label, first.split, &first.speaker) == (&row.label, row.split, &row.speaker)
+            {
+                return Ok(());
+            }
+            return Err(CorpusError::Manifest(ManifestError::Row {
+                path: list.to_path_buf(),
+                line: row.line,
+                found: format!(
+                    "{} again, as `{}` in {} and now `{}` in {}",
+                    row.path.display(),
+                    first.label,
+                    first.split.map_or("no split", Split::name),
+                    row.label,
+                    row.split.map_or("no split", Split::name),
+                ),
+                expected: "each clip on one side under one label".into(),
+            }));
+        }
+        self.places.insert(row.path.clone(), self.rows.len());
+        self.rows.push(row);
+        Ok(())
+    }
+
+    fn finish(self, root: &Path, expected: &'static str) -> Result<Vec<ManifestRow>, CorpusError> {
+        if self.rows.is_empty() {
+            return Err(CorpusError::Empty {
+                path: root.to_path_buf(),
+                found: "no clip".into(),
+                expected,
+            });
+        }
+        Ok(self.rows)
+    }
+}
+
+/// The root itself if it is one part of the corpus (`""`), or else those of its folders that are.
+fn parts(
+    root: &Path,
+    expected: &'static str,
+    is_part: impl Fn(&Path) -> bool,
+) -> Result<Vec<String>, CorpusError> {
+    if is_part(root) {
+        return Ok(vec![String::new()]);
+    }
+    let mut parts = class_folders(root)?;
+    parts.retain(|part| is_part(&root.join(part)));
+    if parts.is_empty() {
+        return Err(CorpusError::Empty {
+            path: root.to_path_buf(),
+            found: "none of its folders so laid out".into(),
+            expected,
+        });
+    }
+    Ok(parts)
+}
+
+/// The name of a part: its folder's, also where it is the root itself.
+fn part_name(root: &Path, part: &str) -> String {
+    if !part.is_empty() {
+        return part.to_owned();
+    }
+    let root = std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf());
+    root.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+/// An error about a row of a published list.
+fn row_fault(list: &Path, line: u64, found: String, expected: &str) -> CorpusError {
+    CorpusError::Manifest(ManifestError::Row {
+        path: list.to_path_buf(),
+        line,
+        found,
+        expected: expected.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,203 @@
+//! `auricle dataset synth`: from a list of words to a corpus and its recipe.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use auricle_datasets::partial::write_bytes;
+use auricle_datasets::synth::{Espeak, Installed, SynthSpec, generate, near_misses};
+
+use crate::cli::args_dataset::SynthArgs;
+use crate::cli::progress::{Progress, is_stopping, listen_for_stop};
+use crate::recipe::Recipe;
+
+/// What is run over the words.
+const RECIPE: &str = include_str!("../../../../recipes/own-words/recipe.toml");
+
+/// Everyday words that are near no keyword: the rest of the language, as far as `_unknown_` can stand for it.
+const FAR_WORDS: [&str; 16] = [
+    "people",
+    "garden",
+    "seven",
+    "yellow",
+    "morning",
+    "between",
+    "question",
+    "wonderful",
+    "paper",
+    "evening",
+    "because",
+    "music",
+    "thursday",
+    "mountain",
+    "together",
+    "nobody",
+];
+
+/// Seconds of each noise.
+const NOISE_S: u32 = 60;
+
+pub fn synth(args: &SynthArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let espeak = Espeak::find()?;
+    let installed = espeak.installed()?;
+    let accents = accents(&args.languages, &installed)?;
+    let more = match &args.candidates {
+        Some(path) => candidates(path)?,
+        None => Vec::new(),
+    };
+    let words: Vec<String> = args.words.iter().map(|w| w.trim().to_owned()).collect();
+    let progress = Progress::new();
+    listen_for_stop();
+    progress.step("look for near misses");
+    let near = near_misses(&words, args.near_misses, &accents[0], &more, &espeak)?;
+    let mut unknown_words: Vec<String> = near.iter().map(|miss| miss.word.clone()).collect();
+    let far = FAR_WORDS.iter().map(|&word| word.to_owned());
+    let far = far.filter(|word| !words.contains(word) && !unknown_words.contains(word));
+    let far: Vec<String> = far.collect();
+    unknown_words.extend(far);
+    let spec = SynthSpec {
+        words: words.clone(),
+        unknown_words,
+        n_speakers: args.voices,
+        n_takes: args.takes,
+        n_unknown_takes: 1,
+        accents,
+        clip_ms: args.clip_ms,
+        noise_s: NOISE_S,
+        seed: args.seed,
+    };
+    spec.validate()?;
+    progress.step("speak");
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let made = generate(
+        &spec,
+        &args.into,
+        &espeak,
+        args.workers.unwrap_or(cores),
+        &|done, total| crate::ingest::Watch::progress(&progress, done, total, "speak"),
+        &is_stopping,
+    )?;
+    drop(progress);
+    let path = args.into.join("recipe.toml");
+    let text = recipe_text(&words, args.clip_ms)?;
+    Recipe::parse(&text, &path)?;
+    write_bytes(&path, text.as_bytes()).with_context(|| path.display().to_string())?;
+    writeln!(
+        out,
+        "{} files by {} synthetic voices ({} made now, espeak-ng {})",
+        made.n_files, made.n_speakers, made.n_made, made.version
+    )?;
+    for word in &words {
+        let misses = near.iter().filter(|miss| miss.keyword == *word);
+        let misses: Vec<&str> = misses.map(|miss| miss.word.as_str()).collect();
+        writeln!(out, "  {word}: told from {}", misses.join(", "))?;
+    }
+    writeln!(out, "  {}", path.display())?;
+    writeln!(
+        out,
+        "next: auricle run {} --data {}",
+        path.display(),
+        args.into.display()
+    )?;
+    Ok(())
+}
+
+/// The recipe of own words, with these as its keywords.
+fn recipe_text(words: &[String], clip_ms: u32) -> anyhow::Result<String> {
+    let keywords = serde_json::to_string(words)?;
+    let mut text = String::with_capacity(RECIPE.len());
+    for line in RECIPE.lines() {
+        let line = match line.split_once("keywords = [") {
+            Some((before, rest)) if line.starts_with("labels = ") => {
+                let (_, after) = rest
+                    .split_once(']')
+                    .context("the list of keywords of the recipe has no end")?;
+                format!("{before}keywords = {keywords}{after}")
+            }
+            _ if line.starts_with("clip_ms = ") => format!("clip_ms = {clip_ms}"),
+            _ => line.to_owned(),
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// The voices of those languages: a name that is a voice is that voice and those that begin with it.
+fn accents(languages: &[String], installed: &Installed) -> anyhow::Result<Vec<String>> {
+    let mut accents: Vec<String> = Vec::new();
+    for language in languages {
+        let language = language.trim();
+        if language == "en" {
+            let english = SynthSpec::english(&["x"], &[], 30, 1, 0).accents;
+            accents.extend(
+                english
+                    .into_iter()
+                    .filter(|a| installed.accents.contains(a)),
+            );
+            continue;
+        }
+        let dialects = format!("{language}-");
+        let found: Vec<&String> = installed
+            .accents
+            .iter()
+            .filter(|voice| *voice == language || voice.starts_with(&dialects))
+            .collect();
+        if found.is_empty() {
+            let known: Vec<&str> = installed.accents.iter().map(String::as_str).collect();
+            bail!(
+                "--languages: espeak-ng {} has no voice `{language}`; it has {}",
+                installed.version,
+                known.join(" ")
+            );
+        }
+        accents.extend(found.into_iter().cloned());
+    }
+    accents.dedup();
+    Ok(accents)
+}
+
+fn candidates(path: &Path) -> anyhow::Result<Vec<String>> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let words = text.lines().map(|line| line.trim().replace(' ', "_"));
+    let is_word = |word: &String| {
+        word.starts_with(char::is_alphanumeric)
+            && word
+                .chars()
+                .all(|c| c.is_alphanumeric() || c == '_' || c == '\'')
+    };
+    Ok(words.filter(is_word).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recipe_of_own_words_is_sound_with_any_words_in_it() {
+        let words = ["hey_robin", "licht"].map(String::from);
+        let text = recipe_text(&words, 1500).unwrap();
+        let recipe = Recipe::parse(&text, Path::new("recipe.toml")).unwrap();
+        assert_eq!(recipe.data.labels.keywords, words);
+        assert_eq!(recipe.data.clip_ms, 1500);
+    }
+
+    #[test]
+    fn a_language_means_its_dialects_and_an_unknown_one_is_said() {
+        let installed = Installed {
+            version: "1.51".into(),
+            accents: ["de", "en-us", "fr-be", "fr-fr", "frx"]
+                .map(String::from)
+                .into(),
+            variants: Default::default(),
+        };
+        let found = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|&n| n.to_owned()).collect();
+            accents(&names, &installed)
+        };
+        assert_eq!(found(&["en", "fr"]).unwrap(), ["en-us", "fr-be", "fr-fr"]);
+        assert_eq!(found(&["de"]).unwrap(), ["de"]);
+        let error = found(&["xx"]).unwrap_err().to_string();
+        assert!(error.contains("`xx`") && error.contains("fr-fr"), "{error}");
+    }
+}
