@@ -1,4 +1,4 @@
-//! The bytes of a bundle file, format version 1. Integers are little-endian.
+//! The bytes of a bundle file, format versions 1 and 2. Integers are little-endian.
 //!
 //! ```text
 //! offset  bytes
@@ -10,20 +10,23 @@
 //! 52 + n         members' weights: safetensors blobs, one after the other without gaps, to the end
 //! ```
 //!
+//! Version 2 adds the manifest's `storage`: weights as 8-bit integers, see `int8.rs`. Weights as floats are
+//! still written as version 1, so that programs that know no other open them.
+//!
 //! A version is never changed once it was released; a file of each stays in the tests.
 
 use sha2::{Digest, Sha256};
 
 use super::error::BundleError;
 use super::manifest::{Manifest, MemberEntry};
-use super::{Bundle, MAX_FILE_BYTES, MAX_MEMBERS, Member, bounds};
+use super::{Bundle, MAX_FILE_BYTES, MAX_MEMBERS, Member, Storage, bounds, int8};
 use crate::model::{Cost, Weights};
 
 /// How every bundle begins.
 pub const MAGIC: [u8; 8] = *b"auricle\n";
 pub(super) const MAGIC_TEXT: &str = "auricle\n";
-/// The version that is written.
-pub const FORMAT_VERSION: u32 = 1;
+/// The latest version.
+pub const FORMAT_VERSION: u32 = 2;
 
 const MAX_MANIFEST_BYTES: u64 = 8 << 20;
 const HASHED_FROM: usize = 44;
@@ -34,7 +37,10 @@ pub fn pack(bundle: &Bundle) -> Result<Vec<u8>, BundleError> {
     let mut blobs = Vec::new();
     let mut members = Vec::new();
     for member in &bundle.members {
-        let blob = member.weights.to_bytes();
+        let blob = match bundle.storage {
+            Storage::F32 => member.weights.to_bytes(),
+            Storage::Int8 => int8::to_bytes(&member.weights),
+        };
         let cost = Cost::of(&member.genome, &ports);
         members.push(MemberEntry {
             genome: member.genome.clone(),
@@ -56,6 +62,7 @@ pub fn pack(bundle: &Bundle) -> Result<Vec<u8>, BundleError> {
         detector: bundle.detector.clone(),
         members,
         mixture: bundle.mixture.clone(),
+        storage: bundle.storage,
         provenance: bundle.provenance.clone(),
     };
     let manifest = serde_json::to_vec_pretty(&manifest).map_err(manifest_error)?;
@@ -65,7 +72,7 @@ pub fn pack(bundle: &Bundle) -> Result<Vec<u8>, BundleError> {
     let mut hashed = n_manifest_bytes.to_le_bytes().to_vec();
     hashed.extend_from_slice(&manifest);
     hashed.append(&mut blobs);
-    let bytes = seal(FORMAT_VERSION, &hashed);
+    let bytes = seal(bundle.storage.version(), &hashed);
     bounds::within("bytes of file", bytes.len() as u64, 1, MAX_FILE_BYTES)?;
     Ok(bytes)
 }
@@ -117,7 +124,15 @@ pub fn unpack(bytes: &[u8]) -> Result<Bundle, BundleError> {
     let manifest: Manifest = serde_json::from_slice(manifest).map_err(manifest_error)?;
     let n_members = manifest.members.len() as u64;
     bounds::within("members", n_members, 1, MAX_MEMBERS as u64)?;
-    let members = unpack_members(&manifest.members, blobs)?;
+    let storage = manifest.storage;
+    if storage.version() > version {
+        return Err(BundleError::Storage {
+            found: storage.name(),
+            version,
+            expected: Storage::F32.name(),
+        });
+    }
+    let members = unpack_members(&manifest.members, storage, blobs)?;
 
     let bundle = Bundle {
         title: manifest.title,
@@ -128,6 +143,7 @@ pub fn unpack(bytes: &[u8]) -> Result<Bundle, BundleError> {
         clip_ms: manifest.clip_ms,
         whole_clips_ms: manifest.whole_clips_ms,
         mixture: manifest.mixture,
+        storage,
         provenance: manifest.provenance,
     };
     // Ports divide by the hop.
@@ -142,9 +158,15 @@ pub fn unpack(bytes: &[u8]) -> Result<Bundle, BundleError> {
     Ok(bundle)
 }
 
-fn unpack_members(entries: &[MemberEntry], blobs: &[u8]) -> Result<Vec<Member>, BundleError> {
+fn unpack_members(
+    entries: &[MemberEntry],
+    storage: Storage,
+    blobs: &[u8],
+) -> Result<Vec<Member>, BundleError> {
     let n_blob_bytes = blobs.len() as u64;
     let mut start = 0;
+    // Integers grow when they are read: not beyond what floats could be in a file.
+    let mut n_bytes_left = MAX_FILE_BYTES;
     let mut members = Vec::with_capacity(entries.len());
     for (index, entry) in entries.iter().enumerate() {
         let end = u128::from(entry.start_byte) + u128::from(entry.n_bytes);
@@ -159,8 +181,11 @@ fn unpack_members(entries: &[MemberEntry], blobs: &[u8]) -> Result<Vec<Member>, 
         }
         let end = end as u64; // not above the length of the file
         let blob = &blobs[start as usize..end as usize];
-        let weights =
-            Weights::from_bytes(blob).map_err(|source| BundleError::Weights { index, source })?;
+        let weights = match storage {
+            Storage::F32 => Weights::from_bytes(blob)
+                .map_err(|source| BundleError::Weights { index, source })?,
+            Storage::Int8 => int8::from_bytes(index, blob, &mut n_bytes_left)?,
+        };
         members.push(Member {
             genome: entry.genome.clone(),
             weights,

@@ -89,6 +89,20 @@ pub enum BundleError {
     Network { index: usize, source: NetworkError },
     #[error("member {index}: {source}")]
     Weights { index: usize, source: WeightsError },
+    #[error(
+        "member {index}: tensor {name} holds integers in the shape {shape:?}, expected a matrix or filters"
+    )]
+    NoChannels {
+        index: usize,
+        name: String,
+        shape: Vec<usize>,
+    },
+    #[error("found weights stored as {found} in format version {version}, expected {expected}")]
+    Storage {
+        found: &'static str,
+        version: u32,
+        expected: &'static str,
+    },
     #[error("member {index}: found {what} {found}, expected at most {high}")]
     TooLarge {
         index: usize,

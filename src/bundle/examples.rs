@@ -6,7 +6,7 @@ use auricle_features::FrontendSpec;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Bundle, DetectorSpec, Member};
+use super::{Bundle, DetectorSpec, Member, Storage};
 use crate::model::stream_net::NetworkError;
 use crate::model::{Genome, NamedTensor, Ports, StreamNet, Weights, WeightsError};
 
@@ -27,7 +27,7 @@ pub(crate) fn weights(genome: &Genome, ports: &Ports, seed: u64) -> Weights {
             Err(NetworkError::Weights(WeightsError::WrongShape { name, expected, .. })) => {
                 let n: usize = expected.iter().product();
                 let values = (0..n)
-                    .map(|_| value(&name, n, &expected, &mut rng))
+                    .map(|_| random_value(&name, n, &expected, &mut rng))
                     .collect();
                 let tensor = NamedTensor {
                     shape: expected,
@@ -41,7 +41,7 @@ pub(crate) fn weights(genome: &Genome, ports: &Ports, seed: u64) -> Weights {
 }
 
 /// Of a size that keeps signals alive and answers undecided.
-fn value(name: &str, n: usize, shape: &[usize], rng: &mut ChaCha8Rng) -> f32 {
+pub(crate) fn random_value(name: &str, n: usize, shape: &[usize], rng: &mut ChaCha8Rng) -> f32 {
     if name == "input.mean" {
         return rng.random_range(-9.0..-5.0);
     }
@@ -99,6 +99,7 @@ pub(crate) fn bundle(genomes: &[Genome], seed: u64) -> Bundle {
         },
         clip_ms: 1000,
         whole_clips_ms: None,
+        storage: Storage::F32,
         provenance: BTreeMap::from([("made by".into(), "a test".into())]),
     };
     let ports = bundle.ports();

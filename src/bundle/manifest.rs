@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use auricle_features::FrontendSpec;
 use serde::{Deserialize, Serialize};
 
-use super::DetectorSpec;
+use super::{DetectorSpec, Storage};
 use crate::model::{Combination, Genome, Ports};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -25,6 +25,12 @@ pub struct Manifest {
     pub members: Vec<MemberEntry>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mixture: Option<Combination>,
+    /// Since format version 2; before, floats.
+    #[serde(
+        default = "Storage::before_version_2",
+        skip_serializing_if = "Storage::is_f32"
+    )]
+    pub storage: Storage,
     pub provenance: BTreeMap<String, String>,
 }
 

@@ -11,6 +11,7 @@ mod bounds;
 mod container;
 mod detector_spec;
 mod error;
+mod int8;
 mod manifest;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use auricle_features::FrontendSpec;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{Combination, Cost, Genome, Ports, StreamNet, Weights};
 
@@ -64,6 +66,8 @@ pub struct Bundle {
     /// Recordings are judged as long as they are, of longer ones the middle of this length; `None` where every
     /// recording is brought to [`Bundle::clip_ms`].
     pub whole_clips_ms: Option<u32>,
+    /// How the weights are kept in a file.
+    pub storage: Storage,
     /// Where it comes from: free text by key (recipe, fingerprint, commit, ...).
     pub provenance: BTreeMap<String, String>,
 }
@@ -75,6 +79,43 @@ pub struct Member {
     pub weights: Weights,
     /// Its part in the average, above 0; members' weights need not add up to anything.
     pub weight: f32,
+}
+
+/// How a bundle's weights are kept in its file. In memory they are 32-bit floats in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Storage {
+    /// As they are.
+    F32,
+    /// Matrices and filters as 8-bit integers with one scale for each output channel, about a quarter of
+    /// the size: what is opened is [`Bundle::rounded_to_int8`] of what was saved.
+    Int8,
+}
+
+impl Storage {
+    fn before_version_2() -> Self {
+        Self::F32
+    }
+
+    fn is_f32(&self) -> bool {
+        *self == Self::F32
+    }
+
+    /// As the manifest names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Int8 => "int8",
+        }
+    }
+
+    /// The first format version that knows it: older programs open what they can.
+    fn version(self) -> u32 {
+        match self {
+            Self::F32 => 1,
+            Self::Int8 => 2,
+        }
+    }
 }
 
 /// Whether a label stands for the absence of a keyword.
@@ -113,6 +154,17 @@ impl Bundle {
         let ports = self.ports();
         let genomes = self.members.iter().map(|member| &member.genome);
         Ok(genomes.map(|genome| Cost::of(genome, &ports)).collect())
+    }
+
+    /// The same bundle with [`Storage::Int8`], its weights as they will be once it is saved and opened:
+    /// what is measured on it holds for the file.
+    pub fn rounded_to_int8(&self) -> Self {
+        let mut rounded = self.clone();
+        rounded.storage = Storage::Int8;
+        for member in &mut rounded.members {
+            member.weights = int8::rounded(&member.weights);
+        }
+        rounded
     }
 
     /// Checks everything against everything: what passes can be saved, loaded and run.
@@ -252,7 +304,8 @@ fn in_file(path: &Path, error: BundleError) -> BundleError {
     }
 }
 
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file whole or not at all.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let partial = partial_path(path)?;
     let write = || -> io::Result<()> {
         let mut file = OpenOptions::new()
@@ -290,5 +343,7 @@ fn partial_path(path: &Path) -> io::Result<PathBuf> {
 
 #[cfg(test)]
 pub(crate) mod examples;
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

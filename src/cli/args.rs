@@ -237,18 +237,40 @@ pub struct ExplainArgs {
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Example:
-  auricle export runs/0123456789abcdef --to commands.auricle --single")]
+Examples:
+  auricle export runs/0123456789abcdef --to commands.auricle --single
+  auricle export commands.auricle --onnx commands.onnx
+  auricle export commands.auricle --onnx commands-stream.onnx --streaming
+  auricle export commands.auricle --int8 small.auricle --data kws_en --list splits.tsv --split dev")]
+#[command(group = clap::ArgGroup::new("target").required(true).multiple(true))]
 pub struct ExportArgs {
-    /// Folder of a finished run
-    #[arg(value_name = "RUN")]
-    pub run: PathBuf,
-    /// Where to
-    #[arg(long, value_name = "FILE")]
-    pub to: PathBuf,
-    /// The single network and not the ensemble
+    /// Folder of a finished run, or a bundle
+    #[arg(value_name = "RUN|BUNDLE")]
+    pub what: PathBuf,
+    /// The bundle as it is
+    #[arg(long, value_name = "FILE", group = "target")]
+    pub to: Option<PathBuf>,
+    /// One ONNX graph (operator set 17) of all networks: the log-mel frames of a clip to probabilities
+    #[arg(long, value_name = "FILE", group = "target")]
+    pub onnx: Option<PathBuf>,
+    /// The graph that takes one frame a run, with its states as inputs and outputs
+    #[arg(long, requires = "onnx")]
+    pub streaming: bool,
+    /// A bundle with weights of 8 bits, about a quarter of the size
+    #[arg(long, value_name = "FILE", group = "target")]
+    pub int8: Option<PathBuf>,
+    /// Of a run: the single network and not the ensemble
     #[arg(long)]
     pub single: bool,
+    /// Clips to measure what 8 bits cost: a folder for each label, or where the paths of --list start
+    #[arg(long, value_name = "DIR", requires = "int8")]
+    pub data: Option<PathBuf>,
+    /// As of `auricle evaluate`
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub list: Option<PathBuf>,
+    /// As of `auricle evaluate`
+    #[arg(long, value_name = "NAME", requires = "list")]
+    pub split: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -111,6 +111,7 @@ fn bundle_of(
         detector: recipe.detector.clone(),
         clip_ms: recipe.data.clip_ms,
         whole_clips_ms: recipe.data.lengths.longest_ms(),
+        storage: bundle::Storage::F32,
         provenance,
     }
 }

@@ -20,6 +20,4 @@ pub use session::{Answer, Detection, Session};
 pub use crate::bundle::DetectorSpec;
 
 #[cfg(test)]
-mod allocations;
-#[cfg(test)]
 mod tests;

@@ -4,8 +4,8 @@ use auricle_features::LogMel;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::allocations::count;
 use super::*;
+use crate::allocations::count;
 use crate::bundle::Bundle;
 use crate::bundle::examples::{bundle, genome, recurrent, residual};
 use crate::model::{Genome, StreamNet};

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Room, and what of ours it may name. `cli` may name all and is not listed.
-const MAY_IMPORT: [(&str, &[&str]); 10] = [
+const MAY_IMPORT: [(&str, &[&str]); 11] = [
     ("audio", &[]),
     ("model", &["burn"]),
     ("evaluate", &["auricle_datasets"]),
     ("bundle", &["auricle_features", "model"]),
+    ("export", &["model", "bundle"]),
     ("stream", &["audio", "auricle_features", "model", "bundle"]),
     ("ingest", &["audio", "auricle_features", "auricle_datasets"]),
     (
@@ -51,11 +52,12 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
     ("cli", &["*"]),
 ];
 
-const OURS: [&str; 12] = [
+const OURS: [&str; 13] = [
     "audio",
     "model",
     "evaluate",
     "bundle",
+    "export",
     "stream",
     "ingest",
     "search",

@@ -3,6 +3,7 @@
 mod cli;
 mod dataset;
 mod ensembles;
+mod export;
 mod fidelity;
 mod gpu;
 mod languages;

@@ -9,7 +9,7 @@ fn tone(n: usize, rate_hz: u32) -> Vec<f32> {
 }
 
 /// Half a second of a tone as 16-bit WAV, mono, 16 kHz, and its bytes.
-fn small_wav() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
+pub(super) fn small_wav() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tone.wav");
     write_wav(
@@ -126,48 +126,32 @@ fn every_width_rate_and_channel_count_of_wav_is_heard() {
     }
 }
 
-#[test]
-fn an_au_and_an_aiff_written_by_hand_are_heard() {
-    let folder = tempfile::tempdir().unwrap();
-    let samples: Vec<u8> = tone(8_000, RATE_HZ)
+fn words(words: &[u32]) -> Vec<u8> {
+    let bytes = words.iter().flat_map(|word| word.to_be_bytes());
+    bytes.collect()
+}
+
+/// The same tone as 16-bit samples, the high byte first.
+fn big_endian_tone() -> Vec<u8> {
+    let samples = tone(8_000, RATE_HZ);
+    let bytes = samples
         .iter()
-        .flat_map(|s| ((s * 32_768.0) as i16).to_be_bytes())
-        .collect();
-    let words = |words: &[u32]| {
-        words
-            .iter()
-            .flat_map(|word| word.to_be_bytes())
-            .collect::<Vec<u8>>()
-    };
-    // The name says something else: only the content counts.
-    let path = folder.path().join("sound.mp3");
+        .flat_map(|s| ((s * 32_768.0) as i16).to_be_bytes());
+    bytes.collect()
+}
 
-    let au_bytes = |n_bytes| {
-        [
-            b".snd".to_vec(),
-            words(&[24, n_bytes, 3, RATE_HZ, 1]),
-            samples.clone(),
-        ]
-        .concat()
-    };
-    fs::write(&path, au_bytes(16_000)).unwrap();
-    check(&path, &Whole(0.5));
-    fs::write(&path, au_bytes(u32::MAX)).unwrap();
-    check(&path, &Whole(0.5));
-    fs::write(&path, au_bytes(32_000)).unwrap();
-    check(&path, &Part("truncated", 0.5));
-    fs::write(
-        &path,
-        [
-            b".snd".to_vec(),
-            words(&[24, 16_000, 23, RATE_HZ, 1]),
-            samples.clone(),
-        ]
-        .concat(),
-    )
-    .unwrap();
-    check(&path, &Refused("unsupported"));
+/// Half a second of a tone as AU with that many bytes promised.
+pub(super) fn small_au(n_bytes: u32) -> Vec<u8> {
+    [
+        b".snd".to_vec(),
+        words(&[24, n_bytes, 3, RATE_HZ, 1]),
+        big_endian_tone(),
+    ]
+    .concat()
+}
 
+/// Half a second of a tone as AIFF.
+pub(super) fn small_aiff() -> Vec<u8> {
     // 16,000 as an 80-bit float: exponent 13, mantissa 16,000 << 50.
     let rate = [0x40, 0x0c, 0xfa, 0, 0, 0, 0, 0, 0, 0];
     let common = [
@@ -179,20 +163,34 @@ fn an_au_and_an_aiff_written_by_hand_are_heard() {
         rate.to_vec(),
     ]
     .concat();
-    let sound = [b"SSND".to_vec(), words(&[16_008, 0, 0]), samples].concat();
+    let sound = [b"SSND".to_vec(), words(&[16_008, 0, 0]), big_endian_tone()].concat();
     let form_bytes = (4 + common.len() + sound.len()) as u32;
-    fs::write(
-        &path,
-        [
-            b"FORM".to_vec(),
-            words(&[form_bytes]),
-            b"AIFF".to_vec(),
-            common,
-            sound,
-        ]
-        .concat(),
-    )
-    .unwrap();
+    [
+        b"FORM".to_vec(),
+        words(&[form_bytes]),
+        b"AIFF".to_vec(),
+        common,
+        sound,
+    ]
+    .concat()
+}
+
+#[test]
+fn an_au_and_an_aiff_written_by_hand_are_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    // The name says something else: only the content counts.
+    let path = folder.path().join("sound.mp3");
+    fs::write(&path, small_au(16_000)).unwrap();
+    check(&path, &Whole(0.5));
+    fs::write(&path, small_au(u32::MAX)).unwrap();
+    check(&path, &Whole(0.5));
+    fs::write(&path, small_au(32_000)).unwrap();
+    check(&path, &Part("truncated", 0.5));
+    let mut other_code = small_au(16_000);
+    other_code[15] = 23;
+    fs::write(&path, other_code).unwrap();
+    check(&path, &Refused("unsupported"));
+    fs::write(&path, small_aiff()).unwrap();
     check(&path, &Whole(0.5));
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Storage};
 use crate::cli::args::DescribeArgs;
 use crate::evaluate::{report, text};
 use crate::model::{Cost, Ports};
@@ -40,6 +40,9 @@ fn bundle(bundle: &Bundle, out: &mut dyn Write) -> anyhow::Result<()> {
     for (member, cost) in bundle.members.iter().zip(bundle.costs()?) {
         writeln!(out, "network     {}", member.genome)?;
         writeln!(out, "            {}", cost_line(&cost))?;
+    }
+    if bundle.storage == Storage::Int8 {
+        writeln!(out, "weights     8 bits, one scale for each output channel")?;
     }
     let detector = &bundle.detector;
     writeln!(

@@ -1,14 +1,14 @@
 //! `auricle evaluate`.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::bail;
+use auricle_datasets::Utterance;
 use auricle_datasets::columns::read_column;
-use auricle_datasets::manifest::{self, ManifestRow};
-use auricle_datasets::{SpeakerPattern, Split, Utterance};
 
-use crate::bundle::{Bundle, is_reserved};
+use super::clips::{Clips, Listed};
+use crate::bundle::Bundle;
 use crate::cli::args::{EvaluateArgs, Format};
 use crate::cli::progress::{Progress, listen_for_stop};
 use crate::evaluate::report::{JudgedPage, judged_page};
@@ -25,18 +25,13 @@ pub fn evaluate(
 ) -> anyhow::Result<()> {
     let bundle = Bundle::load(&args.bundle)?;
     listen_for_stop();
-    let (utterances, n_other) = match &args.list {
-        Some(list) => listed(args, &bundle, list)?,
-        None => foldered(args, &bundle)?,
+    let clips = Clips {
+        data: &args.data,
+        list: args.list.as_deref(),
+        split: args.split.as_deref(),
     };
-    if utterances.is_empty() {
-        bail!(
-            "{}: found no clip of any of the bundle's labels ({}), expected a folder for each label or --list",
-            args.data.display(),
-            bundle.labels.join(", ")
-        );
-    }
-    let columns = columns(args, &utterances)?;
+    let (utterances, n_other) = clips.find(&bundle)?;
+    let columns = columns(args, &clips, &utterances)?;
     let asked = Asked {
         by: &columns,
         by_length: args.by.iter().any(|name| name == "length"),
@@ -117,14 +112,12 @@ pub fn evaluate(
     Ok(())
 }
 
-/// A clip, and the line of the list that it stands on.
-struct Listed {
-    clip: Utterance,
-    line: Option<u64>,
-}
-
 /// What `--by` tells clips apart by, but for what their samples say.
-fn columns(args: &EvaluateArgs, utterances: &[Listed]) -> anyhow::Result<Vec<Column>> {
+fn columns(
+    args: &EvaluateArgs,
+    clips: &Clips,
+    utterances: &[Listed],
+) -> anyhow::Result<Vec<Column>> {
     let mut columns = Vec::new();
     let is_measured = |name: &&String| matches!(name.as_str(), "length" | "loudness");
     for name in args.by.iter().filter(|name| !is_measured(name)) {
@@ -132,10 +125,10 @@ fn columns(args: &EvaluateArgs, utterances: &[Listed]) -> anyhow::Result<Vec<Col
             let speaker = |listed: &Listed| listed.clip.speaker.clone();
             utterances.iter().map(speaker).collect()
         } else {
-            let Some(list) = &args.list else {
+            let Some(list) = clips.list() else {
                 bail!("--by {name}: found no --list, expected one with such a column");
             };
-            let values = read_column(&place_of(args, list), name)?;
+            let values = read_column(&list, name)?;
             let value = |listed: &Listed| values.get(&listed.line?).cloned();
             utterances.iter().map(value).collect()
         };
@@ -187,86 +180,4 @@ fn compared(one: &Judged, other: Judged) -> anyhow::Result<(Judgement, Paired)> 
         bootstrap,
     )?;
     Ok((other.judgement, paired))
-}
-
-/// The clips of the bundle's labels, and how many others there were.
-fn keep(
-    bundle: &Bundle,
-    clips: impl Iterator<Item = (PathBuf, String, Option<ManifestRow>)>,
-) -> (Vec<Listed>, usize) {
-    let speakers = SpeakerPattern::nohash();
-    let has_unknown = bundle
-        .labels
-        .iter()
-        .any(|label| label == crate::bundle::UNKNOWN_LABEL);
-    let (mut utterances, mut n_other) = (Vec::new(), 0);
-    for (path, label, row) in clips {
-        let label = if bundle.labels.contains(&label) {
-            label
-        } else if has_unknown && !is_reserved(&label) && !label.starts_with('_') {
-            crate::bundle::UNKNOWN_LABEL.to_owned()
-        } else {
-            n_other += 1;
-            continue;
-        };
-        let speaker = row.as_ref().and_then(|row| row.speaker.clone());
-        let line = row.as_ref().map(|row| row.line);
-        let clip = Utterance {
-            speaker: speaker.or_else(|| speakers.speaker_of(&path)),
-            label,
-            split: Split::Test,
-            start_s: row.as_ref().and_then(|row| row.start_s),
-            end_s: row.as_ref().and_then(|row| row.end_s),
-            synthetic: false,
-            n_samples: 0,
-            path,
-        };
-        utterances.push(Listed { clip, line });
-    }
-    (utterances, n_other)
-}
-
-fn foldered(args: &EvaluateArgs, bundle: &Bundle) -> anyhow::Result<(Vec<Listed>, usize)> {
-    let clips = auricle_datasets::corpus::labelled_files(&args.data)?;
-    Ok(keep(
-        bundle,
-        clips.into_iter().map(|(path, label)| (path, label, None)),
-    ))
-}
-
-/// Where the list lies: as said, or in the folder of the data.
-fn place_of(args: &EvaluateArgs, list: &Path) -> PathBuf {
-    let beside = args.data.join(list);
-    if list.exists() || !beside.exists() {
-        list.to_path_buf()
-    } else {
-        beside
-    }
-}
-
-fn listed(
-    args: &EvaluateArgs,
-    bundle: &Bundle,
-    list: &Path,
-) -> anyhow::Result<(Vec<Listed>, usize)> {
-    let list = place_of(args, list);
-    let list = list.as_path();
-    let split: Option<Split> = args.split.as_deref().map(str::parse).transpose()?;
-    let rows = manifest::read_rows(list)?;
-    let n_rows = rows.len();
-    let rows: Vec<ManifestRow> = rows
-        .into_iter()
-        .filter(|row| split.is_none() || row.split == split)
-        .collect();
-    if rows.is_empty() {
-        bail!(
-            "{}: found {n_rows} rows, none with `{}` as split",
-            list.display(),
-            args.split.as_deref().unwrap_or_default()
-        );
-    }
-    let clips = rows
-        .into_iter()
-        .map(|row| (row.path.clone(), row.label.clone(), Some(row)));
-    Ok(keep(bundle, clips))
 }

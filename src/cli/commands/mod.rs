@@ -1,5 +1,6 @@
 //! One file and one function a command.
 
+mod clips;
 mod compare;
 mod dataset;
 mod demo;
@@ -29,7 +30,7 @@ pub fn auricle(args: &Auricle) -> u8 {
         Command::Evaluate(args) => evaluate::evaluate(args, &mut out, &mut err),
         Command::Compare(args) => compare::compare(args, &mut out),
         Command::Explain(args) => explain::explain(args, &mut out),
-        Command::Export(args) => export::export(args, &mut out),
+        Command::Export(args) => export::export(args, &mut out, &mut err),
         Command::Describe(args) => describe::describe(args, &mut out),
         Command::Devices => devices::devices(&mut out),
         Command::Infer(args) => {

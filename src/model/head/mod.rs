@@ -24,7 +24,7 @@ pub use net::HeadNet;
 pub use step::HeadStep;
 
 /// Added to a variance before its root.
-const VARIANCE_FLOOR: f32 = 1e-5;
+pub(crate) const VARIANCE_FLOOR: f32 = 1e-5;
 
 /// Layers of the fixed decoder.
 const N_DECODER_LAYERS: usize = 3;
@@ -75,11 +75,11 @@ impl Head {
     }
 
     /// Steps that one answer pools where steps lie `jump_frames` feature frames apart, at least one.
-    fn n_window(&self, jump_frames: usize) -> usize {
+    pub(crate) fn n_window(&self, jump_frames: usize) -> usize {
         self.window_frames().div_ceil(jump_frames).max(1)
     }
 
-    fn has_deviation(&self) -> bool {
+    pub(crate) fn has_deviation(&self) -> bool {
         matches!(
             self,
             Self::Statistics { .. } | Self::AttentiveStatistics { .. }
@@ -87,7 +87,7 @@ impl Head {
     }
 
     /// The layers before the pooling, each with the prefix of its weights' names.
-    fn decoder(&self, n_features: usize) -> Vec<(String, Wiring)> {
+    pub(crate) fn decoder(&self, n_features: usize) -> Vec<(String, Wiring)> {
         let n_layers = match self {
             Self::SvdfDecoder {} => N_DECODER_LAYERS,
             _ => 0,
@@ -103,7 +103,7 @@ impl Head {
     }
 
     /// Values of a frame that is pooled.
-    fn n_pooled(&self, n_features: usize) -> usize {
+    pub(crate) fn n_pooled(&self, n_features: usize) -> usize {
         match self {
             Self::SvdfDecoder {} => DECODER_LAYER.n_units,
             _ => n_features,
@@ -111,7 +111,7 @@ impl Head {
     }
 
     /// The two matrices that weigh a frame.
-    fn attention(&self, n_features: usize) -> Option<[LinearShape; 2]> {
+    pub(crate) fn attention(&self, n_features: usize) -> Option<[LinearShape; 2]> {
         let Self::AttentiveStatistics { n_hidden, .. } = *self else {
             return None;
         };
@@ -119,7 +119,7 @@ impl Head {
         Some([shape(n_features, n_hidden, true), shape(n_hidden, 1, false)])
     }
 
-    fn classifier(&self, n_features: usize, n_classes: usize) -> LinearShape {
+    pub(crate) fn classifier(&self, n_features: usize, n_classes: usize) -> LinearShape {
         let n_statistics = if self.has_deviation() { 2 } else { 1 };
         LinearShape {
             n_in: self.n_pooled(n_features) * n_statistics,

@@ -60,7 +60,7 @@ impl Context {
 }
 
 impl AttentionShape {
-    fn qkv(&self) -> LinearShape {
+    pub(crate) fn qkv(&self) -> LinearShape {
         LinearShape {
             n_in: self.n_channels,
             n_out: 3 * self.n_channels,
@@ -68,7 +68,7 @@ impl AttentionShape {
         }
     }
 
-    fn mix(&self) -> LinearShape {
+    pub(crate) fn mix(&self) -> LinearShape {
         LinearShape {
             n_out: self.n_channels,
             ..self.qkv()
@@ -79,11 +79,11 @@ impl AttentionShape {
         self.n_channels / self.n_heads
     }
 
-    fn bias_shape(&self) -> [usize; 2] {
+    pub(crate) fn bias_shape(&self) -> [usize; 2] {
         [self.n_heads, self.context.n_biases()]
     }
 
-    fn score_scale(&self) -> f32 {
+    pub(crate) fn score_scale(&self) -> f32 {
         1.0 / (self.n_per_head() as f32).sqrt()
     }
 }

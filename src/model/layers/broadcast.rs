@@ -22,12 +22,12 @@ pub struct BroadcastShape {
 }
 
 impl BroadcastShape {
-    fn temporal(&self) -> ConvShape {
+    pub(crate) fn temporal(&self) -> ConvShape {
         ConvShape::depthwise(self.port.n_channels, self.kernel_frames)
             .with_dilation(self.dilation_frames)
     }
 
-    fn pointwise(&self) -> LinearShape {
+    pub(crate) fn pointwise(&self) -> LinearShape {
         LinearShape {
             n_in: self.port.n_channels,
             n_out: self.port.n_channels,

@@ -99,7 +99,7 @@ impl Conv2dShape {
     }
 
     /// Frames before the current one that are read.
-    fn n_past(&self) -> usize {
+    pub(crate) fn n_past(&self) -> usize {
         (self.kernel.frames - 1) * self.dilation.frames
     }
 
@@ -111,7 +111,7 @@ impl Conv2dShape {
         }
     }
 
-    fn weight_shape(&self) -> [usize; 4] {
+    pub(crate) fn weight_shape(&self) -> [usize; 4] {
         let n_in = self.n_in_per_filter();
         [self.n_out, n_in, self.kernel.bands, self.kernel.frames]
     }
@@ -129,7 +129,7 @@ impl Conv2dShape {
     }
 
     /// Zero bands below the first and above the last.
-    fn band_padding(&self) -> (usize, usize) {
+    pub(crate) fn band_padding(&self) -> (usize, usize) {
         if self.spans_bands {
             return (0, 0);
         }
@@ -153,7 +153,7 @@ impl Conv2dShape {
     }
 
     /// Values that the normalisation keeps apart: a channel's sub-bands stand together.
-    fn n_norms(&self) -> usize {
+    pub(crate) fn n_norms(&self) -> usize {
         self.n_out * self.n_subbands()
     }
 }

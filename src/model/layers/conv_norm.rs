@@ -74,7 +74,7 @@ impl ConvShape {
         if self.depthwise { 1 } else { self.n_in }
     }
 
-    fn weight_shape(&self) -> [usize; 3] {
+    pub(crate) fn weight_shape(&self) -> [usize; 3] {
         [self.n_out, self.n_in_per_filter(), self.kernel_frames]
     }
 }

@@ -22,7 +22,7 @@ pub struct SqueezeExciteShape {
 }
 
 impl SqueezeExciteShape {
-    fn squeeze(&self) -> LinearShape {
+    pub(crate) fn squeeze(&self) -> LinearShape {
         LinearShape {
             n_in: self.n_channels,
             n_out: self.n_hidden,
@@ -30,7 +30,7 @@ impl SqueezeExciteShape {
         }
     }
 
-    fn excite(&self) -> LinearShape {
+    pub(crate) fn excite(&self) -> LinearShape {
         LinearShape {
             n_in: self.n_hidden,
             n_out: self.n_channels,
