@@ -21,4 +21,5 @@ pub mod recipe;
 pub mod run;
 #[cfg(feature = "search")]
 pub mod search;
+pub mod serve;
 pub mod stream;

@@ -20,7 +20,7 @@ mod guess;
 mod layout;
 mod published;
 
-pub(crate) use files::audio_files;
+pub use files::audio_files;
 pub use files::labelled_files;
 pub use guess::rows_of;
 pub use layout::Layout;

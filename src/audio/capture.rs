@@ -11,6 +11,7 @@ use std::time::Duration;
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{ErrorKind, FromSample, SizedSample, StreamConfig, SupportedStreamConfig};
 
+use super::lasting::Device;
 use super::{AudioError, CHANNEL_COUNTS, Mixdown, Resampler, SAMPLE_RATES_HZ};
 
 /// Chunks that wait for the reader: a few seconds at the usual 10 to 40 ms a chunk.
@@ -157,12 +158,19 @@ impl Microphone {
         })
     }
 
-    /// Waits for a chunk for at most `patience` and appends its samples. `false`: none came in time.
-    ///
-    /// # Errors
-    ///
-    /// [`AudioError::Device`] when the device is gone.
-    pub fn read(&mut self, out: &mut Vec<f32>, patience: Duration) -> Result<bool, AudioError> {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The rate the device itself runs at.
+    pub fn source_rate_hz(&self) -> u32 {
+        self.source_rate_hz
+    }
+}
+
+impl Device for Microphone {
+    /// Errors: [`AudioError::Device`] when the device is gone.
+    fn read(&mut self, out: &mut Vec<f32>, patience: Duration) -> Result<bool, AudioError> {
         match self.chunks.recv_timeout(patience) {
             Ok(Message::Chunk(chunk)) => {
                 self.intake.push(&chunk, out);
@@ -182,17 +190,8 @@ impl Microphone {
         }
     }
 
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The rate the device itself runs at.
-    pub fn source_rate_hz(&self) -> u32 {
-        self.source_rate_hz
-    }
-
     /// Chunks lost so far, because nobody read them in time or the device itself was late.
-    pub fn n_overruns(&self) -> u64 {
+    fn n_overruns(&self) -> u64 {
         self.n_overruns.load(Ordering::Relaxed)
     }
 }

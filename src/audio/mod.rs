@@ -14,12 +14,14 @@ mod au;
 pub mod capture;
 mod error;
 mod format;
+pub mod lasting;
 mod mixdown;
 mod mp4;
 mod raw;
 mod reader;
 mod resample;
 mod riff;
+mod silence;
 mod source;
 mod track;
 mod wav;
@@ -29,9 +31,10 @@ mod tests;
 
 pub use error::AudioError;
 pub use mixdown::Mixdown;
-pub use raw::{RawFormat, RawReader, SampleFormat};
+pub use raw::{RawFormat, RawIntake, RawReader, SampleFormat};
 pub use reader::{AudioReader, MAX_CLIP_S, decode, decode_what_is_there};
 pub use resample::Resampler;
+pub use silence::{SilenceWatch, SoundNotice};
 pub use wav::write_wav;
 
 /// The sample rates this room takes in or gives out, in Hz. Beyond them a header lies, or a clip would grow out of measure.

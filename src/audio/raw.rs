@@ -56,18 +56,108 @@ pub struct RawFormat {
     pub sample_format: SampleFormat,
 }
 
-/// Reads raw PCM from anything that can be read, with the same mix-down and resampling as a file.
-pub struct RawReader<R: Read> {
-    reader: R,
+/// Raw PCM in pieces of any size -> mono at the rate that was asked for: for who has the bytes already.
+pub struct RawIntake {
     format: RawFormat,
     mixdown: Mixdown,
     resampler: Resampler,
-    bytes: Vec<u8>,
-    /// Bytes of a frame that has not fully arrived, at the start of `bytes`.
-    n_pending_bytes: usize,
+    /// Bytes of a frame that has not fully arrived.
+    pending: Vec<u8>,
     interleaved: Vec<f32>,
     mono: Vec<f32>,
     n_frames: u64,
+}
+
+impl RawIntake {
+    /// # Errors
+    ///
+    /// [`AudioError::Rate`] or [`AudioError::Channels`] when the format is out of measure.
+    pub fn new(format: RawFormat, sample_rate_hz: u32) -> Result<Self, AudioError> {
+        if !CHANNEL_COUNTS.contains(&format.n_channels) {
+            return Err(AudioError::Channels {
+                found: format.n_channels,
+            });
+        }
+        Ok(RawIntake {
+            format,
+            mixdown: Mixdown::new(format.n_channels),
+            resampler: Resampler::new(format.sample_rate_hz, sample_rate_hz)?,
+            pending: Vec::new(),
+            interleaved: Vec::new(),
+            mono: Vec::new(),
+            n_frames: 0,
+        })
+    }
+
+    pub fn format(&self) -> RawFormat {
+        self.format
+    }
+
+    /// Takes bytes and appends the samples that are ready, perhaps none yet.
+    ///
+    /// # Errors
+    ///
+    /// [`AudioError::NonFinite`] at the first sample that is no number; nothing of these bytes is heard then.
+    pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<f32>) -> Result<(), AudioError> {
+        let sample_bytes = self.format.sample_format.n_bytes();
+        let frame_bytes = sample_bytes * self.format.n_channels;
+        let format = self.format.sample_format;
+        let sample_of = |bytes: &[u8]| format.sample(bytes);
+        self.interleaved.clear();
+        if !self.pending.is_empty() {
+            let n_missing = (frame_bytes - self.pending.len()).min(bytes.len());
+            self.pending.extend_from_slice(&bytes[..n_missing]);
+            bytes = &bytes[n_missing..];
+            if self.pending.len() < frame_bytes {
+                return Ok(());
+            }
+            let samples = self.pending.chunks_exact(sample_bytes).map(sample_of);
+            self.interleaved.extend(samples);
+            self.pending.clear();
+        }
+        let (whole, rest) = bytes.split_at(bytes.len() / frame_bytes * frame_bytes);
+        let samples = whole.chunks_exact(sample_bytes).map(sample_of);
+        self.interleaved.extend(samples);
+        self.pending.extend_from_slice(rest);
+
+        let is_broken = |&sample: &f32| !is_number(sample);
+        if let Some(at) = self.interleaved.iter().position(is_broken) {
+            return Err(AudioError::NonFinite {
+                path: name(),
+                at_s: self.at_s(at / self.format.n_channels),
+                found: self.interleaved[at],
+            });
+        }
+        self.n_frames += (self.interleaved.len() / self.format.n_channels) as u64;
+        self.mono.clear();
+        self.mixdown.push(&self.interleaved, &mut self.mono);
+        self.resampler.push(&self.mono, out);
+        Ok(())
+    }
+
+    /// The bytes have ended: appends what was held back. [`AudioError::Truncated`] when the last frame was incomplete.
+    pub fn finish(&mut self, out: &mut Vec<f32>) -> Option<AudioError> {
+        self.mono.clear();
+        self.mixdown.finish(&mut self.mono);
+        self.resampler.push(&self.mono, out);
+        self.resampler.finish(out);
+        (!self.pending.is_empty()).then(|| AudioError::Truncated {
+            path: name(),
+            found_s: self.at_s(0),
+            header_s: None,
+        })
+    }
+
+    fn at_s(&self, n_more_frames: usize) -> f64 {
+        (self.n_frames + n_more_frames as u64) as f64 / f64::from(self.format.sample_rate_hz)
+    }
+}
+
+/// Reads raw PCM from anything that can be read, with the same mix-down and resampling as a file.
+pub struct RawReader<R: Read> {
+    reader: R,
+    intake: RawIntake,
+    bytes: Vec<u8>,
     ended: bool,
     fault: Option<AudioError>,
 }
@@ -75,23 +165,12 @@ pub struct RawReader<R: Read> {
 impl<R: Read> RawReader<R> {
     /// # Errors
     ///
-    /// [`AudioError::Rate`] or [`AudioError::Channels`] when the format is out of measure.
+    /// As [`RawIntake::new`].
     pub fn new(reader: R, format: RawFormat, sample_rate_hz: u32) -> Result<Self, AudioError> {
-        if !CHANNEL_COUNTS.contains(&format.n_channels) {
-            return Err(AudioError::Channels {
-                found: format.n_channels,
-            });
-        }
         Ok(RawReader {
             reader,
-            format,
-            mixdown: Mixdown::new(format.n_channels),
-            resampler: Resampler::new(format.sample_rate_hz, sample_rate_hz)?,
+            intake: RawIntake::new(format, sample_rate_hz)?,
             bytes: vec![0; READ_BYTES],
-            n_pending_bytes: 0,
-            interleaved: Vec::new(),
-            mono: Vec::new(),
-            n_frames: 0,
             ended: false,
             fault: None,
         })
@@ -107,7 +186,7 @@ impl<R: Read> RawReader<R> {
             return Ok(false);
         }
         let n_read = loop {
-            match self.reader.read(&mut self.bytes[self.n_pending_bytes..]) {
+            match self.reader.read(&mut self.bytes) {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(source) => {
                     self.ended = true;
@@ -119,59 +198,19 @@ impl<R: Read> RawReader<R> {
                 Ok(n_read) => break n_read,
             }
         };
-        self.mono.clear();
         if n_read == 0 {
             self.ended = true;
-            if self.n_pending_bytes > 0 {
-                self.fault = Some(AudioError::Truncated {
-                    path: name(),
-                    found_s: self.at_s(0),
-                    header_s: None,
-                });
-            }
-            self.mixdown.finish(&mut self.mono);
-            self.resampler.push(&self.mono, out);
-            self.resampler.finish(out);
+            self.fault = self.intake.finish(out);
             return Ok(false);
         }
-
-        let n_bytes = self.n_pending_bytes + n_read;
-        let frame_bytes = self.format.sample_format.n_bytes() * self.format.n_channels;
-        let n_frames = n_bytes / frame_bytes;
-        let whole_bytes = n_frames * frame_bytes;
-        self.interleaved.clear();
-        let samples = self.bytes[..whole_bytes].chunks_exact(self.format.sample_format.n_bytes());
-        self.interleaved
-            .extend(samples.map(|bytes| self.format.sample_format.sample(bytes)));
-        self.bytes.copy_within(whole_bytes..n_bytes, 0);
-        self.n_pending_bytes = n_bytes - whole_bytes;
-
-        if let Some(at) = self
-            .interleaved
-            .iter()
-            .position(|&sample| !is_number(sample))
-        {
-            self.ended = true;
-            let at_s = self.at_s(at / self.format.n_channels);
-            return Err(AudioError::NonFinite {
-                path: name(),
-                at_s,
-                found: self.interleaved[at],
-            });
-        }
-        self.n_frames += n_frames as u64;
-        self.mixdown.push(&self.interleaved, &mut self.mono);
-        self.resampler.push(&self.mono, out);
-        Ok(true)
+        let pushed = self.intake.push(&self.bytes[..n_read], out);
+        self.ended = pushed.is_err();
+        pushed.map(|()| true)
     }
 
     /// After the end: [`AudioError::Truncated`] when the last frame was incomplete.
     pub fn fault(&self) -> Option<&AudioError> {
         self.fault.as_ref()
-    }
-
-    fn at_s(&self, n_more_frames: usize) -> f64 {
-        (self.n_frames + n_more_frames as u64) as f64 / f64::from(self.format.sample_rate_hz)
     }
 }
 

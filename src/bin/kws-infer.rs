@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use auricle::cli::infer::{KwsInfer, exit_status, infer, message};
+use auricle::cli::infer::{KwsInfer, exit_status, kws_infer, message};
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let args = KwsInfer::parse().args;
+    let command = KwsInfer::parse();
     let (mut input, mut out, mut err) = (io::stdin().lock(), io::stdout().lock(), io::stderr());
-    let result = infer(&args, &mut input, &mut out, &mut err);
+    let result = kws_infer(&command, &mut input, &mut out, &mut err);
     if let Err(error) = &result {
         // Where not even this can be written, the exit status still tells.
         let _ = writeln!(err, "error: {}", message(error));

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::args_dataset::DatasetCommand;
 use super::device::DeviceChoice;
-use super::infer::InferArgs;
+use super::infer::{InferArgs, ServeArgs};
 
 /// Search, train and run small speech networks
 #[derive(Clone, Debug, Parser)]
@@ -35,7 +35,7 @@ pub enum Command {
     Search(RunArgs),
     /// Teach one small network what a packed ensemble knows, and pack it
     Distil(DistilArgs),
-    /// Judge a bundle on any labelled folder or list
+    /// Judge a bundle on any labelled folder or list, or as a listener on recordings
     Evaluate(EvaluateArgs),
     /// Set finished runs side by side
     Compare(CompareArgs),
@@ -44,6 +44,8 @@ pub enum Command {
     /// Get, check, make and look at data sets
     #[command(subcommand)]
     Dataset(DatasetCommand),
+    /// Find a bundle's thresholds on one's own recordings: few misses at so many false accepts a day
+    Tune(TuneArgs),
     /// Copy the bundle of a finished run to a file
     Export(ExportArgs),
     /// Say what a bundle, a recipe or a run's folder holds
@@ -52,6 +54,8 @@ pub enum Command {
     Devices,
     /// Hear keywords in files, on standard input or from a microphone (the same as kws-infer)
     Infer(InferArgs),
+    /// Hear for others: Wyoming, WebSockets and a page (the same as kws-infer serve)
+    Serve(ServeArgs),
 }
 
 /// Where results go and what computes.
@@ -179,13 +183,30 @@ Examples:
   auricle evaluate ensemble.auricle --data kws_en --list splits.tsv --split dev --format json
   auricle evaluate ensemble.auricle --data kws_en --against single.auricle
   auricle evaluate language.auricle --data langid --list sources.tsv --by source --seconds 1,2,3,5 --format html > page.html
-  auricle evaluate ensemble.auricle --data corpus --list corpus/clips.csv --format csv > scores.csv")]
+  auricle evaluate ensemble.auricle --data corpus --list corpus/clips.csv --format csv > scores.csv
+  auricle evaluate ensemble.auricle --stream --positive words --negative hours --noise noise --snr 20,10,0")]
 pub struct EvaluateArgs {
     #[arg(value_name = "BUNDLE")]
     pub bundle: PathBuf,
     /// A folder for each label, or the folder that the paths of --list start from
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_unless_present = "stream",
+        conflicts_with = "stream"
+    )]
+    pub data: Option<PathBuf>,
+    /// Judge what it hears in recordings: keywords missed, false accepts per hour
+    #[arg(long, requires = "positive", requires = "negative")]
+    pub stream: bool,
+    #[command(flatten)]
+    pub field: FieldArgs,
+    /// Folder of noise to mix in, a folder inside it for each kind
+    #[arg(long, value_name = "DIR", requires = "stream")]
+    pub noise: Option<PathBuf>,
+    /// Levels of speech above that noise
+    #[arg(long, value_name = "DB", value_delimiter = ',', default_values_t = [20.0, 10.0, 0.0], allow_hyphen_values = true)]
+    pub snr: Vec<f32>,
     /// CSV, TSV or JSONL with `path` and `label` (or the path's folder), perhaps `speaker`, `split`, `start`, `end`
     #[arg(long, value_name = "FILE")]
     pub list: Option<PathBuf>,
@@ -206,6 +227,66 @@ pub struct EvaluateArgs {
     /// Clips at a time [default: the number of cores]
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
+}
+
+/// Recordings to try a listener on.
+#[derive(Clone, Debug, Args)]
+pub struct FieldArgs {
+    /// Recordings with one keyword each: a folder for each keyword, or one folder for the only one.
+    /// With --list: the folder its paths start from
+    #[arg(long, value_name = "DIR")]
+    pub positive: Option<PathBuf>,
+    /// Recordings of any length without a keyword
+    #[arg(long, value_name = "DIR")]
+    pub negative: Option<PathBuf>,
+    /// How long after a keyword's end it may be reported
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    pub tolerance_s: f64,
+    /// False accepts sooner than this after another of the same keyword are one
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
+    pub refractory_s: f64,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  auricle tune wake.auricle --positive my_voice --negative evenings --target-fa-per-day 2
+  auricle tune wake.auricle --positive my_voice --negative evenings --target-fa-per-day 1 --out tuned.auricle --det det.svg")]
+pub struct TuneArgs {
+    /// Its thresholds are replaced, unless --out names another file
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+    #[command(flatten)]
+    pub field: FieldArgs,
+    /// CSV, TSV or JSONL with `path`, `label`, perhaps `start` and `end` of each keyword in seconds
+    #[arg(long, value_name = "FILE")]
+    pub list: Option<PathBuf>,
+    /// False accepts a day that are borne, of all keywords together
+    #[arg(long, value_name = "N")]
+    pub target_fa_per_day: f64,
+    /// Write the tuned bundle here and leave the other as it is
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Where the picture of misses against false accepts goes [default: beside the bundle, `.det.svg`]
+    #[arg(long, value_name = "FILE")]
+    pub det: Option<PathBuf>,
+    /// Where the sounds taken for a keyword go, to train against [default: beside the bundle, `.false`]
+    #[arg(long, value_name = "DIR")]
+    pub false_clips: Option<PathBuf>,
+    /// Most of them
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub max_clips: usize,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+    /// Recordings at a time [default: the number of cores]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    Text,
+    Json,
 }
 
 #[derive(Clone, Debug, Args)]

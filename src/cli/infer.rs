@@ -5,6 +5,9 @@
 
 mod args;
 mod lines;
+#[cfg(feature = "mic")]
+mod microphone;
+mod serve;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +22,8 @@ use crate::bundle::Bundle;
 use crate::stream::{Answer, ClipClassifier, Detection, Session};
 use lines::{Lines, OutputClosed};
 
-pub use args::{InferArgs, KwsInfer, PcmFormat};
+pub use args::{InferArgs, KwsCommand, KwsInfer, PcmFormat, ServeArgs};
+pub use serve::serve;
 
 /// Longest standard input that `--classify` keeps to find its middle.
 const MAX_CLASSIFIED_STDIN_S: usize = 600;
@@ -32,6 +36,27 @@ pub enum InferError {
     SomeFailed { n_failed: usize, n_inputs: usize },
     #[error("{0}")]
     Usage(String),
+}
+
+/// Runs `kws-infer`.
+///
+/// # Errors
+///
+/// As [`infer`] and [`serve`].
+pub fn kws_infer(
+    command: &KwsInfer,
+    input: &mut dyn Read,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> anyhow::Result<()> {
+    match &command.command {
+        None => infer(&command.args, input, out, err),
+        Some(KwsCommand::Serve(args)) => serve(args, err),
+        Some(KwsCommand::Devices) => match list_devices(&mut Lines::new(out, true)) {
+            Err(error) if error.is::<OutputClosed>() => Ok(()),
+            other => other,
+        },
+    }
 }
 
 /// Runs the command. Whoever reads `out` may go away: that is a quiet end.
@@ -89,7 +114,7 @@ fn run(
             "no bundle, expected one before the files".into()
         ));
     };
-    let bundle = with_overrides(Bundle::load(path)?, args)?;
+    let bundle = with_overrides(Bundle::load(path)?, Overrides::of(args))?;
     if args.mic {
         return listen_to_microphone(args, &bundle, lines, err);
     }
@@ -150,16 +175,34 @@ fn raw_format(args: &InferArgs) -> anyhow::Result<RawFormat> {
     })
 }
 
-fn with_overrides(mut bundle: Bundle, args: &InferArgs) -> anyhow::Result<Bundle> {
+/// What of the detector is said on the command line.
+#[derive(Clone, Copy, Debug)]
+struct Overrides {
+    threshold: Option<f32>,
+    refractory_ms: Option<u32>,
+    smoothing_ms: Option<u32>,
+}
+
+impl Overrides {
+    fn of(args: &InferArgs) -> Self {
+        Self {
+            threshold: args.threshold,
+            refractory_ms: args.refractory_ms,
+            smoothing_ms: args.smoothing_ms,
+        }
+    }
+}
+
+fn with_overrides(mut bundle: Bundle, overrides: Overrides) -> anyhow::Result<Bundle> {
     let detector = &mut bundle.detector;
-    if let Some(threshold) = args.threshold {
+    if let Some(threshold) = overrides.threshold {
         detector.threshold = threshold;
         detector.thresholds.clear();
     }
-    if let Some(refractory_ms) = args.refractory_ms {
+    if let Some(refractory_ms) = overrides.refractory_ms {
         detector.refractory_ms = refractory_ms;
     }
-    if let Some(smoothing_ms) = args.smoothing_ms {
+    if let Some(smoothing_ms) = overrides.smoothing_ms {
         detector.smoothing_ms = smoothing_ms;
     }
     if let Err(error) = detector.validate(&bundle.labels) {
@@ -371,49 +414,7 @@ fn fault(fault: Option<&AudioError>) -> anyhow::Result<()> {
 }
 
 #[cfg(feature = "mic")]
-fn list_devices(lines: &mut Lines) -> anyhow::Result<()> {
-    let devices = crate::audio::capture::input_devices()?;
-    if devices.is_empty() {
-        return lines.text("no microphone on this machine");
-    }
-    for (index, device) in devices.iter().enumerate() {
-        lines.text(&format!("{index}: {device}"))?;
-    }
-    Ok(())
-}
-
-#[cfg(feature = "mic")]
-fn listen_to_microphone(
-    args: &InferArgs,
-    bundle: &Bundle,
-    lines: &mut Lines,
-    err: &mut dyn Write,
-) -> anyhow::Result<()> {
-    use crate::audio::capture::Microphone;
-    use std::time::Duration;
-
-    const PATIENCE: Duration = Duration::from_millis(200);
-
-    let listener = Listener {
-        sample_rate_hz: bundle.frontend.sample_rate_hz,
-        traces: args.trace,
-    };
-    let mut session = Session::new(bundle)?;
-    let mut microphone = Microphone::open(args.device.as_deref(), listener.sample_rate_hz)?;
-    let name = microphone.name().to_owned();
-    writeln!(err, "listening to {name}; Ctrl-C ends it").context("standard error")?;
-    let (mut samples, mut n_overruns) = (Vec::new(), 0);
-    loop {
-        samples.clear();
-        microphone.read(&mut samples, PATIENCE)?;
-        listener.hear_chunk(&mut session, &name, lines, Some(&samples))?;
-        if microphone.n_overruns() > n_overruns {
-            n_overruns = microphone.n_overruns();
-            let message = format!("warning: {n_overruns} chunks of sound lost so far");
-            writeln!(err, "{message}").context("standard error")?;
-        }
-    }
-}
+use microphone::{list_devices, listen as listen_to_microphone};
 
 #[cfg(not(feature = "mic"))]
 fn list_devices(_: &mut Lines) -> anyhow::Result<()> {

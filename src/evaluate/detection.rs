@@ -2,13 +2,16 @@
 //!
 //! Two views that are never mixed. *Clips*: each class against the rest, by its probability ([`one_versus_rest`]). *Events*:
 //! what a detector said and when, against where the keywords are ([`match_events`]), with false accepts per hour and their
-//! exact Poisson interval. Smoothing and thresholds inside the detector are its own and were fixed before the test.
+//! exact Poisson interval. Smoothing and thresholds inside the detector are its own and were fixed before the test; whoever
+//! sweeps a threshold runs the detector again for each and brings the [`OperatingPoint`]s.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::{EvaluateError, Interval, Measured, Scores, intervals};
+
+pub mod text;
 
 /// What accepting every score of at least `threshold` does.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -144,8 +147,21 @@ pub struct Target {
 #[serde(deny_unknown_fields)]
 pub struct Event {
     pub keyword: String,
+    /// When it was decided.
     pub at_s: f64,
     pub score: f32,
+    /// From the end of the word to the decision, where the detector itself found that end; counted from the target's end
+    /// otherwise.
+    pub latency_s: Option<f64>,
+}
+
+/// One recording: where its keywords are, and what the detector said of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recording {
+    pub targets: Vec<Target>,
+    pub events: Vec<Event>,
+    pub audio_s: f64,
 }
 
 /// When an event belongs to a target and when two events are one.
@@ -209,6 +225,8 @@ pub struct EventJudgement {
     pub false_accepts_per_hour_interval: Measured<Interval>,
     /// Median time from a keyword's end to its event, negative when it is detected before its end.
     pub median_latency_s: Measured,
+    /// The time that 95 of 100 hits stay within.
+    pub latency_s_p95: Measured,
 }
 
 /// All keywords together, then each by name.
@@ -217,82 +235,74 @@ pub struct EventJudgement {
 pub struct RecordingJudgement {
     pub total: EventJudgement,
     pub per_keyword: Vec<EventJudgement>,
+    /// Mean of the keywords' miss rates, of those that were to be heard.
+    pub macro_miss_rate: Measured,
 }
 
-/// One threshold of a sweep.
+/// What one threshold does, the same for all keywords.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OperatingPoint {
     pub threshold: f64,
-    pub total: EventJudgement,
+    pub judged: RecordingJudgement,
 }
 
-/// Matches detections with keywords in a recording of `audio_s` seconds.
+/// Matches detections with keywords, in each recording by itself, and counts them together.
 ///
 /// Events are taken in time. An event in a window of its own keyword hits the not yet hit target that ends first, or repeats.
 /// Any other is a confusion in a window of another keyword and a false accept outside all windows; false accepts within
 /// the refractory time of the last counted event of their keyword are not counted again. A hit is never swallowed by a
 /// false accept before it, so both are counted.
+///
+/// # Errors
+///
+/// A target or an event that lies outside its recording.
 pub fn match_events(
-    targets: &[Target],
-    events: &[Event],
-    audio_s: f64,
+    recordings: &[Recording],
     spec: &MatchSpec,
 ) -> Result<RecordingJudgement, EvaluateError> {
-    validate(targets, events, audio_s, spec)?;
-    let mut events: Vec<&Event> = events.iter().collect();
-    events.sort_by(|a, b| {
-        a.at_s
-            .total_cmp(&b.at_s)
-            .then_with(|| a.keyword.cmp(&b.keyword))
-    });
-    let exposure_h = (audio_s - covered_s(targets, audio_s, spec)).max(0.0) / 3600.0;
-    let keywords: BTreeSet<&str> = targets
-        .iter()
-        .map(|t| t.keyword.as_str())
-        .chain(events.iter().map(|e| e.keyword.as_str()))
-        .collect();
-    let tallies: Vec<(&str, Tally)> = keywords
-        .into_iter()
-        .map(|keyword| (keyword, tally(keyword, targets, &events, spec)))
-        .collect();
+    let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
+    let mut exposure_s = 0.0;
+    for recording in recordings {
+        validate(recording, spec)?;
+        let Recording {
+            targets, audio_s, ..
+        } = recording;
+        exposure_s += (audio_s - covered_s(targets, *audio_s, spec)).max(0.0);
+        let mut events: Vec<&Event> = recording.events.iter().collect();
+        events.sort_by(|a, b| {
+            let by_time = a.at_s.total_cmp(&b.at_s);
+            by_time.then_with(|| a.keyword.cmp(&b.keyword))
+        });
+        let of_targets = targets.iter().map(|target| target.keyword.as_str());
+        let of_events = events.iter().map(|event| event.keyword.as_str());
+        let keywords: BTreeSet<&str> = of_targets.chain(of_events).collect();
+        for keyword in keywords {
+            let found = tally(keyword, targets, &events, spec);
+            tallies.entry(keyword).or_default().add(&found);
+        }
+    }
+    let exposure_h = exposure_s / 3600.0;
     let mut all = Tally::default();
-    for (_, tally) in &tallies {
+    for tally in tallies.values() {
         all.add(tally);
     }
+    let per_keyword: Vec<EventJudgement> = tallies
+        .into_iter()
+        .map(|(keyword, tally)| tally.judge(Some(keyword), exposure_h))
+        .collect();
+    let miss_rates: Vec<f64> = per_keyword
+        .iter()
+        .filter_map(|keyword| keyword.miss_rate.number())
+        .collect();
     Ok(RecordingJudgement {
         total: all.judge(None, exposure_h),
-        per_keyword: tallies
-            .into_iter()
-            .map(|(keyword, tally)| tally.judge(Some(keyword), exposure_h))
-            .collect(),
+        macro_miss_rate: match miss_rates.len() {
+            0 => Measured::missing("no keyword was to be heard"),
+            n => Measured::from(miss_rates.iter().sum::<f64>() / n as f64),
+        },
+        per_keyword,
     })
-}
-
-/// The totals of [`match_events`] for events of at least each distinct score, from the highest threshold to the lowest.
-pub fn sweep(
-    targets: &[Target],
-    events: &[Event],
-    audio_s: f64,
-    spec: &MatchSpec,
-) -> Result<Vec<OperatingPoint>, EvaluateError> {
-    validate(targets, events, audio_s, spec)?;
-    let mut thresholds: Vec<f32> = events.iter().map(|event| event.score).collect();
-    thresholds.sort_by(|a, b| b.total_cmp(a));
-    thresholds.dedup();
-    let at = |threshold: f32| {
-        let kept: Vec<Event> = events
-            .iter()
-            .filter(|event| event.score >= threshold)
-            .cloned()
-            .collect();
-        let total = match_events(targets, &kept, audio_s, spec)?.total;
-        Ok(OperatingPoint {
-            threshold: f64::from(threshold),
-            total,
-        })
-    };
-    thresholds.into_iter().map(at).collect()
 }
 
 /// The lowest miss rate of a sweep whose false accepts per hour stay within a limit, with its threshold.
@@ -301,14 +311,12 @@ pub fn miss_rate_within(
     false_accepts_per_hour: f64,
 ) -> Measured<OperatingPoint> {
     let within = |point: &&OperatingPoint| {
-        point
-            .total
-            .false_accepts_per_hour
-            .number()
-            .is_some_and(|rate| rate <= false_accepts_per_hour)
-            && point.total.miss_rate.number().is_some()
+        let total = &point.judged.total;
+        let rate = total.false_accepts_per_hour.number();
+        rate.is_some_and(|rate| rate <= false_accepts_per_hour)
+            && total.miss_rate.number().is_some()
     };
-    let miss = |point: &OperatingPoint| point.total.miss_rate.number().unwrap_or(1.0);
+    let miss = |point: &OperatingPoint| point.judged.total.miss_rate.number().unwrap_or(1.0);
     // Of equals the first, which has the highest threshold.
     match points
         .iter()
@@ -324,12 +332,13 @@ pub fn miss_rate_within(
 
 impl super::measured::Quantity for OperatingPoint {}
 
-fn validate(
-    targets: &[Target],
-    events: &[Event],
-    audio_s: f64,
-    spec: &MatchSpec,
-) -> Result<(), EvaluateError> {
+fn validate(recording: &Recording, spec: &MatchSpec) -> Result<(), EvaluateError> {
+    let Recording {
+        targets,
+        events,
+        audio_s,
+    } = recording;
+    let audio_s = *audio_s;
     spec.validate()?;
     if !(audio_s.is_finite() && audio_s >= 0.0) {
         let what = "length of the recording in seconds".into();
@@ -366,6 +375,7 @@ fn validate(
             keyword,
             at_s,
             score,
+            ..
         },
     ) in events.iter().enumerate()
     {
@@ -433,7 +443,8 @@ fn tally(keyword: &str, targets: &[Target], events: &[&Event], spec: &MatchSpec)
             .find(|(target, hit)| !hit && holds(target, at_s))
         {
             *hit = true;
-            tally.latencies_s.push(at_s - target.end_s);
+            let latency_s = event.latency_s.unwrap_or(at_s - target.end_s);
+            tally.latencies_s.push(latency_s);
             last_counted_s = Some(at_s);
         } else if own.iter().any(|(target, _)| holds(target, at_s)) {
             tally.n_repeats += 1;
@@ -457,6 +468,14 @@ impl Tally {
         self.n_confusions += other.n_confusions;
         self.n_false_accepts += other.n_false_accepts;
         self.latencies_s.extend(&other.latencies_s);
+    }
+
+    /// Of latencies in order.
+    fn latency_s(&self, share: f64) -> Measured {
+        match self.latencies_s.is_empty() {
+            true => Measured::missing("no keyword was hit"),
+            false => Measured::from(intervals::quantile(&self.latencies_s, share)),
+        }
     }
 
     fn judge(mut self, keyword: Option<&str>, exposure_h: f64) -> EventJudgement {
@@ -485,10 +504,8 @@ impl Tally {
                 true => intervals::poisson_rate(self.n_false_accepts, exposure_h),
                 false => Measured::missing("no audio outside the keywords"),
             },
-            median_latency_s: match self.latencies_s.is_empty() {
-                true => Measured::missing("no keyword was hit"),
-                false => Measured::from(intervals::quantile(&self.latencies_s, 0.5)),
-            },
+            median_latency_s: self.latency_s(0.5),
+            latency_s_p95: self.latency_s(0.95),
         }
     }
 }

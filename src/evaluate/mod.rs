@@ -10,7 +10,7 @@ pub mod confusion;
 pub mod cost;
 pub mod detection;
 mod error;
-mod format;
+pub(crate) mod format;
 pub mod intervals;
 pub mod judgement;
 pub mod measured;

@@ -14,6 +14,7 @@ use super::{EvaluateError, Interval, Judgement, Measured};
 mod axis;
 mod confusion_map;
 mod curves;
+mod det;
 mod html;
 mod judged;
 mod pictures;
@@ -21,6 +22,7 @@ mod sound;
 mod svg;
 mod tables;
 
+pub use det::det_svg;
 pub(crate) use judged::plain_table;
 pub use judged::{JudgedPage, judged_page};
 pub use sound::{SoundSection, heat, shares, sound_page, waveform};

@@ -7,6 +7,7 @@
 
 mod describe;
 mod distil;
+pub mod field;
 mod judge;
 mod pack;
 mod rooms;

@@ -90,6 +90,11 @@ impl Detector {
         self.n_smoothed_answers
     }
 
+    /// Most answers from a peak to its decision.
+    pub fn longest_wait_answers(&self) -> usize {
+        self.min_consecutive + self.n_smoothed_answers + 1
+    }
+
     /// Takes one smoothed answer `[n_classes]`, known when `at_sample` samples were heard.
     pub fn push(&mut self, at_sample: u64, scores: &[f32]) -> Option<Event> {
         self.last_sample = at_sample;

@@ -10,6 +10,7 @@
 mod clip;
 mod committee;
 mod detector;
+pub mod extent;
 mod session;
 mod smoothing;
 

@@ -4,6 +4,7 @@ use auricle_features::{LogMel, LogMelStream};
 
 use super::committee::Committee;
 use super::detector::{Detector, Event};
+use super::extent::Loudness;
 use super::smoothing::Smoothing;
 use crate::bundle::{Bundle, BundleError};
 
@@ -14,15 +15,27 @@ const PIECE_SAMPLES: usize = 512;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Detection {
     pub keyword: String,
-    /// Where the keyword is: samples from the start of the stream to the end of the newest frame of the
-    /// answer with the highest smoothed score. The word itself has mostly just ended there; the
-    /// smoothing and the networks' look back at their clip put it up to about half a clip later.
+    /// Where the word begins, in samples from the start of the stream. It and the end are found by loudness:
+    /// see [`super::extent`] for what that cannot know.
+    pub start_sample: u64,
+    /// Where the word ends.
+    pub end_sample: u64,
+    /// Samples from the start of the stream to the end of the newest frame of the answer with the highest
+    /// smoothed score: the smoothing and the networks' look back put it up to about half a clip after
+    /// the word.
     pub at_sample: u64,
     /// That score: a probability, averaged over the smoothing time.
     pub score: f32,
     /// Samples of the stream that had to be heard for the decision. Beyond the end of the stream for
     /// what [`Session::finish`] decides.
     pub decided_at_sample: u64,
+}
+
+impl Detection {
+    /// From the end of the word to the decision.
+    pub fn latency_samples(&self) -> u64 {
+        self.decided_at_sample.saturating_sub(self.end_sample)
+    }
 }
 
 /// What the networks say at one time, for tests and traces.
@@ -51,6 +64,7 @@ struct Hearing {
     window_samples: u64,
     hop_samples: u64,
     n_frames: u64,
+    loudness: Loudness,
     committee: Committee,
     raw: Vec<f32>,
     smoothing: Smoothing,
@@ -71,6 +85,8 @@ impl Session {
             hop_samples * committee.answer_frames() as u64,
         );
         let n_classes = bundle.labels.len();
+        let clip_frames = bundle.frontend.n_frames(bundle.clip_samples());
+        let wait_frames = detector.longest_wait_answers() * committee.answer_frames();
         Ok(Self {
             labels: bundle.labels.clone(),
             frontend: LogMelStream::new(LogMel::new(&bundle.frontend)?),
@@ -79,6 +95,7 @@ impl Session {
                 window_samples: bundle.frontend.window_samples as u64,
                 hop_samples,
                 n_frames: 0,
+                loudness: Loudness::new(clip_frames, wait_frames),
                 committee,
                 raw: vec![0.0; n_classes],
                 smoothing: Smoothing::new(detector.n_smoothed_answers(), n_classes),
@@ -118,7 +135,7 @@ impl Session {
         } = self;
         let mut hear = |frame: &[f32]| {
             if let Some(event) = hearing.frame(frame, &mut on_answer) {
-                on(detection(labels, event));
+                on(hearing.detection(labels, event));
             }
         };
         for piece in samples.chunks(PIECE_SAMPLES) {
@@ -154,7 +171,7 @@ impl Session {
             n_left -= n;
         }
         if let Some(event) = self.hearing.detector.finish() {
-            on(detection(&self.labels, event));
+            on(self.hearing.detection(&self.labels, event));
         }
         self.reset();
     }
@@ -163,6 +180,7 @@ impl Session {
     pub fn reset(&mut self) {
         self.frontend.reset();
         self.hearing.n_frames = 0;
+        self.hearing.loudness.reset();
         self.hearing.committee.reset();
         self.hearing.smoothing.reset();
         self.hearing.detector.reset();
@@ -173,6 +191,7 @@ impl Hearing {
     fn frame(&mut self, frame: &[f32], on_answer: &mut impl FnMut(&Answer)) -> Option<Event> {
         let at_sample = self.n_frames * self.hop_samples + self.window_samples;
         self.n_frames += 1;
+        self.loudness.push(frame);
         if !self.committee.step(frame) {
             return None;
         }
@@ -185,13 +204,19 @@ impl Hearing {
         });
         self.detector.push(at_sample, smoothed)
     }
-}
 
-fn detection(labels: &[String], event: Event) -> Detection {
-    Detection {
-        keyword: labels[event.label].clone(),
-        at_sample: event.at_sample,
-        score: event.score,
-        decided_at_sample: event.decided_at_sample,
+    fn detection(&self, labels: &[String], event: Event) -> Detection {
+        let frame_of = |sample: u64| sample.saturating_sub(self.window_samples) / self.hop_samples;
+        let word = self.loudness.word_before(frame_of(event.at_sample));
+        // Frames overlap: each stands for the hop around its middle.
+        let margin_samples = self.window_samples.saturating_sub(self.hop_samples) / 2;
+        Detection {
+            keyword: labels[event.label].clone(),
+            start_sample: word.start_frame * self.hop_samples + margin_samples,
+            end_sample: word.end_frame * self.hop_samples + margin_samples,
+            at_sample: event.at_sample,
+            score: event.score,
+            decided_at_sample: event.decided_at_sample,
+        }
     }
 }

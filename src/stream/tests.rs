@@ -190,6 +190,52 @@ fn a_detection_points_at_an_answer_that_was_given_and_at_its_score() {
 }
 
 #[test]
+fn a_word_begins_and_ends_before_it_is_decided() {
+    let bundle = talkative(&[residual(), recurrent()]);
+    let heard = hear_whole(&bundle, &sound(60_000, 1));
+    assert!(!heard.detections.is_empty());
+    for detection in &heard.detections {
+        let Detection {
+            start_sample,
+            end_sample,
+            at_sample,
+            decided_at_sample,
+            ..
+        } = *detection;
+        assert!(start_sample < end_sample && end_sample <= decided_at_sample);
+        assert!(start_sample + 16_000 + 400 >= at_sample, "{detection:?}");
+        assert_eq!(detection.latency_samples(), decided_at_sample - end_sample);
+    }
+}
+
+/// A long stream in which the same second of sound comes again and again, between pauses in which all is forgotten.
+#[test]
+fn time_stamps_do_not_drift_and_chunks_of_10_ms_and_1_s_give_the_same() {
+    let bundle = talkative(&[residual()]);
+    let period = 4 * 16_000;
+    let mut turn = vec![0.0; period];
+    turn[8_000..40_000].copy_from_slice(&sound(32_000, 1));
+    let samples: Vec<f32> = (0..40).flat_map(|_| turn.clone()).collect();
+    let mut session = Session::new(&bundle).unwrap();
+    let heard = hear(&mut session, &samples, || 160);
+    assert_eq!(hear(&mut session, &samples, || 16_000), heard);
+    let n_turns: Vec<Vec<u64>> = (0..40)
+        .map(|i| {
+            let within = |at: &u64| (i * period as u64..(i + 1) * period as u64).contains(at);
+            let starts = heard.detections.iter().map(|found| found.decided_at_sample);
+            starts
+                .filter(within)
+                .map(|at| at - i * period as u64)
+                .collect()
+        })
+        .collect();
+    assert!(!n_turns[1].is_empty(), "nothing was detected");
+    for (i, turn) in n_turns.iter().enumerate().skip(2) {
+        assert_eq!(turn, &n_turns[1], "turn {i}");
+    }
+}
+
+#[test]
 fn the_end_of_a_stream_is_half_a_clip_of_zeros() {
     let bundle = talkative(&[residual()]);
     let samples = sound(30_000, 5);

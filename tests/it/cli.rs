@@ -10,8 +10,8 @@ use crate::tones;
 #[test]
 fn the_help_of_every_command_shows_an_example() {
     for command in [
-        "demo", "run", "ingest", "search", "evaluate", "compare", "explain", "export", "describe",
-        "infer",
+        "demo", "run", "ingest", "search", "evaluate", "compare", "explain", "tune", "export",
+        "describe", "infer", "serve",
     ] {
         let (status, text) = auricle(&[command.as_ref(), "--help".as_ref()]);
         assert!(status && text.contains("Example"), "{command}: {text}");

@@ -12,6 +12,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
     ("bundle", &["auricle_features", "model"]),
     ("export", &["model", "bundle"]),
     ("stream", &["audio", "auricle_features", "model", "bundle"]),
+    ("serve", &["audio", "bundle", "stream"]),
     ("ingest", &["audio", "auricle_features", "auricle_datasets"]),
     (
         "search",
@@ -59,6 +60,7 @@ const OURS: [&str; 13] = [
     "bundle",
     "export",
     "stream",
+    "serve",
     "ingest",
     "search",
     "recipe",

@@ -54,7 +54,7 @@ pub fn labelled_files(root: &Path) -> Result<Vec<(PathBuf, String)>, CorpusError
 }
 
 /// The audio files in a folder and the folders inside it, relative to it and sorted.
-pub(crate) fn audio_files(folder: &Path) -> Result<Vec<PathBuf>, CorpusError> {
+pub fn audio_files(folder: &Path) -> Result<Vec<PathBuf>, CorpusError> {
     fn walk(
         folder: &Path,
         inside: &Path,

@@ -25,8 +25,11 @@ pub fn evaluate(
 ) -> anyhow::Result<()> {
     let bundle = Bundle::load(&args.bundle)?;
     listen_for_stop();
+    let Some(data) = &args.data else {
+        return super::tune::evaluate_stream(args, &bundle, out, err);
+    };
     let clips = Clips {
-        data: &args.data,
+        data,
         list: args.list.as_deref(),
         split: args.split.as_deref(),
     };
@@ -38,14 +41,11 @@ pub fn evaluate(
         by_loudness: args.by.iter().any(|name| name == "loudness"),
         seconds: &args.seconds,
     };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(args.workers.unwrap_or(cores).max(1))
-        .build()?;
+    let pool = super::pool(args.workers)?;
     let clips: Vec<Utterance> = utterances.into_iter().map(|listed| listed.clip).collect();
     let progress = Progress::new();
     let judge = |bundle: &Bundle| {
-        pool.install(|| judge_bundle(bundle, &args.data, &clips, asked, SEED, &progress))
+        pool.install(|| judge_bundle(bundle, data, &clips, asked, SEED, &progress))
     };
     let (judged, unjudged) = judge(&bundle)?;
     let against = match &args.against {
@@ -80,7 +80,7 @@ pub fn evaluate(
         Format::Json => {
             let mut all = serde_json::json!({
                 "bundle": name,
-                "data": args.data.display().to_string(),
+                "data": data.display().to_string(),
                 "judgement": judged.judgement,
                 "not_judged": unjudged,
                 "n_other_labels": n_other,
@@ -96,7 +96,7 @@ pub fn evaluate(
         Format::Html => {
             let facts = [
                 ("bundle".to_owned(), name),
-                ("data".to_owned(), args.data.display().to_string()),
+                ("data".to_owned(), data.display().to_string()),
             ];
             let against = against.as_ref();
             let page = judged_page(&JudgedPage {

@@ -12,6 +12,7 @@ mod explain;
 mod export;
 mod ingest;
 mod run;
+mod tune;
 
 use std::io::Write;
 
@@ -21,6 +22,10 @@ use super::args::{Auricle, Command};
 pub fn auricle(args: &Auricle) -> u8 {
     let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
     let result = match &args.command {
+        Command::Serve(args) => {
+            let result = super::infer::serve(args, &mut err);
+            return told(&result, &mut err);
+        }
         Command::Demo(args) => demo::demo(args, &mut out),
         Command::Run(args) => run::run(args, &mut out),
         Command::Search(args) => run::search(args, &mut out),
@@ -31,16 +36,13 @@ pub fn auricle(args: &Auricle) -> u8 {
         Command::Compare(args) => compare::compare(args, &mut out),
         Command::Explain(args) => explain::explain(args, &mut out),
         Command::Export(args) => export::export(args, &mut out, &mut err),
+        Command::Tune(args) => tune::tune(args, &mut out, &mut err),
         Command::Describe(args) => describe::describe(args, &mut out),
         Command::Devices => devices::devices(&mut out),
         Command::Infer(args) => {
             let mut input = std::io::stdin().lock();
             let result = super::infer::infer(args, &mut input, &mut out, &mut err);
-            let status = super::infer::exit_status(&result);
-            if let Err(error) = result {
-                let _ = writeln!(err, "error: {}", super::infer::message(&error));
-            }
-            return status;
+            return told(&result, &mut err);
         }
     };
     match result {
@@ -52,6 +54,23 @@ pub fn auricle(args: &Auricle) -> u8 {
             1
         }
     }
+}
+
+/// Threads for work on many files: so many, or one a core.
+fn pool(n_workers: Option<usize>) -> anyhow::Result<rayon::ThreadPool> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let n_threads = n_workers.unwrap_or(cores).max(1);
+    Ok(rayon::ThreadPoolBuilder::new()
+        .num_threads(n_threads)
+        .build()?)
+}
+
+/// The exit status of a listener's command, its error told.
+fn told(result: &anyhow::Result<()>, err: &mut dyn Write) -> u8 {
+    if let Err(error) = result {
+        let _ = writeln!(err, "error: {}", super::infer::message(error));
+    }
+    super::infer::exit_status(result)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

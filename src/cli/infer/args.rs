@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -14,24 +14,84 @@ Examples:
     ffmpeg -v error -i talk.mkv -f f32le -ac 1 -ar 48000 - | kws-infer commands.auricle - --rate 48000 --format f32le
 
   A microphone, by a part of its name, with a stricter threshold:
-    kws-infer --list-devices
+    kws-infer devices
     kws-infer commands.auricle --mic --device usb --threshold 0.9
 
   Which word is it? One line for each clip:
     kws-infer commands.auricle --classify clips/*.wav
 
 Output, one line each:
-  {\"file\":\"kitchen.wav\",\"keyword\":\"stop\",\"time_s\":3.265,\"score\":0.97,\"decided_s\":3.345}
+  {\"file\":\"kitchen.wav\",\"keyword\":\"stop\",\"time_s\":3.265,\"score\":0.97,\"decided_s\":3.345,\"start_s\":2.565,\"end_s\":3.115,\"latency_s\":0.23}
+  time_s: where the score was highest; start_s, end_s: where the word lies, by its loudness; decided_s: when it was
+  known; latency_s: that after the word's end
 
 Exit status: 0 all was heard, 1 some input failed (the others were heard), 2 wrong usage.
 `auricle infer` takes the same arguments.";
 
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  In place of openWakeWord, for Home Assistant on the same machine:
+    kws-infer serve wake.auricle --wyoming tcp://127.0.0.1:10400
+
+  A page that listens with the browser's microphone:
+    kws-infer serve wake.auricle --websocket 127.0.0.1:8080
+
+There is no password: give an address that others can reach only in a network that you trust.";
+
 /// Hear keywords in audio files, on standard input, or from a microphone
 #[derive(Clone, Debug, Parser)]
-#[command(name = "kws-infer", version)]
+#[command(
+    name = "kws-infer",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 pub struct KwsInfer {
+    #[command(subcommand)]
+    pub command: Option<KwsCommand>,
     #[command(flatten)]
     pub args: InferArgs,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum KwsCommand {
+    /// Hear for others: Home Assistant's Wyoming protocol, WebSockets and a page
+    Serve(ServeArgs),
+    /// List the microphones
+    Devices,
+}
+
+/// The arguments of `kws-infer serve` and `auricle serve`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = SERVE_EXAMPLES)]
+pub struct ServeArgs {
+    /// What to listen with
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: PathBuf,
+
+    /// Address for Wyoming; port 0 takes a free one
+    #[arg(long, value_name = "tcp://HOST:PORT")]
+    pub wyoming: Option<String>,
+
+    /// Address for WebSockets and their page
+    #[arg(long, value_name = "HOST:PORT")]
+    pub websocket: Option<String>,
+
+    /// Clients at a time on each address
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub max_clients: usize,
+
+    /// Largest message of a client
+    #[arg(long, value_name = "KIB", default_value_t = 1024)]
+    pub max_message_kib: usize,
+
+    /// A client that says nothing for this long is let go
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub idle_s: u64,
+
+    /// Score from which a keyword counts, in place of all thresholds of the bundle
+    #[arg(long, value_name = "SCORE")]
+    pub threshold: Option<f32>,
 }
 
 /// The arguments of `kws-infer` and `auricle infer`.

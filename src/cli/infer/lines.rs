@@ -22,9 +22,15 @@ pub struct OutputClosed;
 struct DetectionLine<'a> {
     file: &'a str,
     keyword: &'a str,
+    /// Where the score was highest.
     time_s: f64,
     score: f32,
     decided_s: f64,
+    /// Where the word itself lies.
+    start_s: f64,
+    end_s: f64,
+    /// From its end to the decision.
+    latency_s: f64,
 }
 
 #[derive(Serialize)]
@@ -71,9 +77,12 @@ impl<'a> Lines<'a> {
             time_s: seconds(detection.at_sample),
             score: detection.score,
             decided_s: seconds(detection.decided_at_sample),
+            start_s: seconds(detection.start_sample),
+            end_s: seconds(detection.end_sample),
+            latency_s: seconds(detection.latency_samples()),
         };
         if self.pretty {
-            let time = clock(line.time_s);
+            let time = clock(line.start_s);
             return self.text(&format!(
                 "{file}  {time}  {}  {:.2}",
                 line.keyword, line.score

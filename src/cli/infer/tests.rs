@@ -113,8 +113,12 @@ fn expected_lines(desk: &Desk, file: &str, samples: &[f32]) -> Vec<String> {
             d.decided_at_sample as f64 / 16_000.0,
         );
         format!(
-            r#"{{"file":{file:?},"keyword":{:?},"time_s":{time_s},"score":{},"decided_s":{decided_s}}}"#,
-            d.keyword, d.score
+            r#"{{"file":{file:?},"keyword":{:?},"time_s":{time_s},"score":{},"decided_s":{decided_s},"start_s":{},"end_s":{},"latency_s":{}}}"#,
+            d.keyword,
+            d.score,
+            d.start_sample as f64 / 16_000.0,
+            d.end_sample as f64 / 16_000.0,
+            d.latency_samples() as f64 / 16_000.0
         )
     };
     detections.iter().map(line).collect()

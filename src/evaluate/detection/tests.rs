@@ -18,8 +18,22 @@ fn events(rows: &[(&str, f64)]) -> Vec<Event> {
             keyword: keyword.into(),
             at_s,
             score: 0.9,
+            latency_s: None,
         })
         .collect()
+}
+
+fn judge(
+    targets: &[Target],
+    events: &[Event],
+    audio_s: f64,
+) -> Result<RecordingJudgement, EvaluateError> {
+    let recording = Recording {
+        targets: targets.to_vec(),
+        events: events.to_vec(),
+        audio_s,
+    };
+    match_events(&[recording], &MatchSpec::half_second())
 }
 
 /// Counts of an hour of audio: (hits, repeats, confusions, false accepts).
@@ -29,13 +43,7 @@ fn check(
     said: &[(&str, f64)],
     expected: (u64, u64, u64, u64),
 ) -> EventJudgement {
-    let judged = match_events(
-        &targets(at),
-        &events(said),
-        3600.0,
-        &MatchSpec::half_second(),
-    )
-    .expect("valid");
+    let judged = judge(&targets(at), &events(said), 3600.0).expect("valid");
     let EventJudgement {
         n_hits,
         n_repeats,
@@ -186,12 +194,11 @@ fn the_order_of_events_and_targets_does_not_matter_and_counts_add_up() {
         ("no", 20.3),
         ("no", 25.0),
     ]);
-    let spec = MatchSpec::half_second();
-    let first = match_events(&at, &said, 60.0, &spec).expect("valid");
+    let first = judge(&at, &said, 60.0).expect("valid");
     for _ in 0..6 {
         at.rotate_left(1);
         said.rotate_left(1);
-        assert_eq!(match_events(&at, &said, 60.0, &spec).expect("valid"), first);
+        assert_eq!(judge(&at, &said, 60.0).expect("valid"), first);
     }
     assert_eq!(
         first.per_keyword.iter().map(|k| k.n_hits).sum::<u64>(),
@@ -204,52 +211,110 @@ fn the_order_of_events_and_targets_does_not_matter_and_counts_add_up() {
 }
 
 #[test]
-fn a_sweep_trades_misses_for_false_accepts() {
+fn recordings_are_judged_each_by_itself_and_counted_together() {
+    let recording = |said: &[(&str, f64)]| Recording {
+        targets: targets(&[("yes", 10.0, 10.5)]),
+        events: events(said),
+        audio_s: 1801.0,
+    };
+    let spec = MatchSpec::half_second();
+    // The second one's false accept comes right after the first one's in time, in another recording.
+    let both = [
+        recording(&[("yes", 10.4), ("yes", 50.0)]),
+        recording(&[("yes", 50.5), ("no", 10.2)]),
+    ];
+    let judged = match_events(&both, &spec).expect("valid");
+    let total = &judged.total;
+    assert_eq!(
+        (
+            total.n_targets,
+            total.n_hits,
+            total.n_false_accepts,
+            total.n_confusions
+        ),
+        (2, 1, 2, 1)
+    );
+    assert!((total.exposure_h - 1.0).abs() < 1e-12);
+    assert_eq!(judged.macro_miss_rate, Measured::Value(0.5));
+    let nothing = match_events(&[], &spec).expect("valid");
+    assert!(nothing.total.false_accepts_per_hour.reason().is_some());
+}
+
+#[test]
+fn the_mean_over_keywords_weighs_a_rare_word_like_a_common_one() {
+    let at = targets(&[
+        ("yes", 10.0, 10.5),
+        ("yes", 20.0, 20.5),
+        ("yes", 30.0, 30.5),
+        ("no", 40.0, 40.5),
+    ]);
+    let said = events(&[("yes", 10.4), ("yes", 20.4), ("yes", 30.4), ("go", 50.0)]);
+    let judged = judge(&at, &said, 60.0).expect("valid");
+    assert_eq!(judged.total.miss_rate, Measured::Value(0.25));
+    assert_eq!(judged.macro_miss_rate, Measured::Value(0.5));
+}
+
+#[test]
+fn a_latency_that_the_detector_knows_stands_before_the_targets_end() {
+    let mut said = events(&[("yes", 12.0)]);
+    said[0].latency_s = Some(0.3);
+    let judged = judge(&targets(&[("yes", 10.0, 12.0)]), &said, 60.0).expect("valid");
+    assert_eq!(judged.total.median_latency_s, Measured::Value(0.3));
+    assert_eq!(judged.total.latency_s_p95, Measured::Value(0.3));
+}
+
+#[test]
+fn the_best_point_within_a_rate_has_the_fewest_misses_and_then_the_highest_threshold() {
     let at = targets(&[("yes", 10.0, 10.5), ("yes", 20.0, 20.5)]);
-    let said: Vec<Event> = [(10.3, 0.9), (20.3, 0.5), (30.0, 0.7), (40.0, 0.3)]
-        .map(|(at_s, score)| Event {
-            keyword: "yes".into(),
-            at_s,
-            score,
-        })
-        .to_vec();
-    let points = sweep(&at, &said, 3602.0, &MatchSpec::half_second()).expect("valid");
-    let counts: Vec<(u64, u64)> = points
-        .iter()
-        .map(|p| (p.total.n_hits, p.total.n_false_accepts))
-        .collect();
-    assert_eq!(counts, [(1, 0), (1, 1), (2, 1), (2, 2)]);
+    let point = |threshold: f64, said: &[(&str, f64)]| OperatingPoint {
+        threshold,
+        judged: judge(&at, &events(said), 3602.0).expect("valid"),
+    };
+    let points = [
+        point(0.9, &[("yes", 10.3)]),
+        point(0.8, &[("yes", 10.3)]),
+        point(0.7, &[("yes", 10.3), ("yes", 30.0)]),
+        point(0.5, &[("yes", 10.3), ("yes", 20.3), ("yes", 30.0)]),
+        point(
+            0.3,
+            &[("yes", 10.3), ("yes", 20.3), ("yes", 30.0), ("yes", 40.0)],
+        ),
+    ];
     let best = |rate| {
         miss_rate_within(&points, rate)
             .value()
-            .map(|point| (point.threshold, point.total.n_hits))
+            .map(|point| (point.threshold, point.judged.total.n_hits))
     };
-    assert_eq!(best(0.0), Some((f64::from(0.9_f32), 1)));
+    assert_eq!(best(0.0), Some((0.9, 1)));
     assert_eq!(best(1.0), Some((0.5, 2)));
     assert!(miss_rate_within(&points, -1.0).reason().is_some());
 }
 
 #[test]
 fn times_that_cannot_be_are_refused() {
-    let spec = MatchSpec::half_second();
     for (start_s, end_s) in [(2.0, 1.0), (-1.0, 1.0), (0.0, 61.0), (f64::NAN, 1.0)] {
         let at = targets(&[("yes", start_s, end_s)]);
         assert!(matches!(
-            match_events(&at, &[], 60.0, &spec),
+            judge(&at, &[], 60.0),
             Err(EvaluateError::BadTarget { .. })
         ));
     }
     assert!(matches!(
-        match_events(&[], &events(&[("yes", 61.0)]), 60.0, &spec),
+        judge(&[], &events(&[("yes", 61.0)]), 60.0),
         Err(EvaluateError::BadEvent { event: 0, .. })
     ));
-    assert!(match_events(&[], &[], f64::NAN, &spec).is_err());
+    assert!(judge(&[], &[], f64::NAN).is_err());
     let spec = MatchSpec {
         refractory_s: -1.0,
-        ..spec
+        ..MatchSpec::half_second()
+    };
+    let empty = Recording {
+        targets: vec![],
+        events: vec![],
+        audio_s: 60.0,
     };
     assert!(
-        match_events(&[], &[], 60.0, &spec)
+        match_events(&[empty], &spec)
             .expect_err("refused")
             .to_string()
             .contains("refractory_s is -1")

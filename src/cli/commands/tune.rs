@@ -1,0 +1,242 @@
+//! `auricle tune` and `auricle evaluate --stream`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde_json::json;
+
+use super::pool;
+use crate::bundle::{Bundle, is_reserved};
+use crate::cli::args::{EvaluateArgs, FieldArgs, Format, ReportFormat, TuneArgs};
+use crate::cli::progress::{Progress, listen_for_stop};
+use crate::evaluate::detection::{MatchSpec, text};
+use crate::evaluate::format::{DASH, percent_or_dash};
+use crate::evaluate::intervals;
+use crate::evaluate::report::det_svg;
+use crate::run::field::{
+    FalseClip, FieldReport, Material, NoiseSpec, Tuned, judge_stream, save_false_clips,
+    tune as tune_bundle,
+};
+
+/// Seed of the noise that is mixed in: a judgement is the same every time.
+const SEED: u64 = 1;
+
+pub fn tune(args: &TuneArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
+    if !(args.target_fa_per_day >= 0.0 && args.target_fa_per_day.is_finite()) {
+        bail!(
+            "--target-fa-per-day is {}, expected at least 0",
+            args.target_fa_per_day
+        );
+    }
+    let bundle = Bundle::load(&args.bundle)?;
+    listen_for_stop();
+    let material = material(&args.field, args.list.as_deref(), &bundle)?;
+    let spec = match_spec(&args.field);
+    let progress = Progress::new();
+    let work = || -> anyhow::Result<(Tuned, Bundle, Vec<FalseClip>)> {
+        let tuned = tune_bundle(&bundle, &material, args.target_fa_per_day, &spec, &progress)?;
+        let mut changed = bundle.clone();
+        changed.detector = tuned.detector.clone();
+        let note = format!(
+            "{} false accepts a day at most, by {} keywords and {:.2} h without",
+            args.target_fa_per_day,
+            material.n_targets(),
+            tuned.after.total.exposure_h
+        );
+        changed.provenance.insert("tuned".into(), note);
+        // What either set of thresholds takes for a keyword is worth training against.
+        let mut eager = bundle.clone();
+        for keyword in bundle.labels.iter().filter(|label| !is_reserved(label)) {
+            let (before, after) = (
+                bundle.detector.threshold_of(keyword),
+                tuned.detector.threshold_of(keyword),
+            );
+            eager
+                .detector
+                .thresholds
+                .insert(keyword.clone(), before.min(after));
+        }
+        let folder = args
+            .false_clips
+            .clone()
+            .unwrap_or_else(|| beside(args, "false"));
+        let was_heard = |path: &&PathBuf| !tuned.not_heard.iter().any(|(file, _)| file == *path);
+        let heard: Vec<PathBuf> = material
+            .negatives
+            .iter()
+            .filter(was_heard)
+            .cloned()
+            .collect();
+        let clips = save_false_clips(&eager, &heard, &folder, args.max_clips, &progress)?;
+        Ok((tuned, changed, clips))
+    };
+    let (tuned, changed, clips) = pool(args.workers)?.install(work)?;
+    drop(progress);
+    let picture = args.det.clone().unwrap_or_else(|| beside(args, "det.svg"));
+    let svg = det_svg(&bundle.title, &tuned.sweep, &tuned.after);
+    auricle_datasets::partial::write_bytes(&picture, svg.as_bytes())
+        .with_context(|| picture.display().to_string())?;
+    let target = args.out.as_ref().unwrap_or(&args.bundle);
+    changed.save(target)?;
+
+    for (path, reason) in &tuned.not_heard {
+        writeln!(err, "not heard: {}: {reason}", path.display())?;
+    }
+    if args.format == ReportFormat::Json {
+        let all = json!({
+            "bundle": target, "det": picture, "detector": tuned.detector,
+            "before": tuned.before, "after": tuned.after, "beyond": tuned.beyond,
+            "without_recordings": tuned.untouched, "not_heard": tuned.not_heard, "false_clips": clips,
+        });
+        return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?);
+    }
+    write!(out, "{}", text::table("before", &tuned.before))?;
+    write!(out, "\n{}", text::table("after", &tuned.after))?;
+    writeln!(out, "\nthresholds")?;
+    for (keyword, threshold) in &tuned.detector.thresholds {
+        let was = bundle.detector.threshold_of(keyword);
+        writeln!(out, "  {keyword}  {threshold:.4}  (was {was:.4})")?;
+    }
+    caveats(args, &tuned, out)?;
+    writeln!(out, "\n  {}", target.display())?;
+    writeln!(out, "  {}", picture.display())?;
+    let folder = args
+        .false_clips
+        .clone()
+        .unwrap_or_else(|| beside(args, "false"));
+    writeln!(
+        out,
+        "  {}  ({} sounds taken for a keyword)",
+        folder.display(),
+        clips.len()
+    )?;
+    Ok(())
+}
+
+/// What the recordings cannot show, said.
+fn caveats(args: &TuneArgs, tuned: &Tuned, out: &mut dyn Write) -> anyhow::Result<()> {
+    let hours = tuned.after.total.exposure_h;
+    let shown_per_day = intervals::poisson(0).high / hours * 24.0;
+    if hours > 0.0 && shown_per_day > args.target_fa_per_day {
+        writeln!(
+            out,
+            "{hours:.2} h without a keyword can show no better than {shown_per_day:.1} false accepts a day (95 %)"
+        )?;
+    }
+    writeln!(
+        out,
+        "thresholds were chosen on these very recordings: on others expect somewhat more of both"
+    )?;
+    for keyword in &tuned.beyond {
+        writeln!(
+            out,
+            "{keyword}: no threshold keeps to its share of false accepts; it has the highest"
+        )?;
+    }
+    for keyword in &tuned.untouched {
+        writeln!(out, "{keyword}: no recording, its threshold is as it was")?;
+    }
+    Ok(())
+}
+
+pub fn evaluate_stream(
+    args: &EvaluateArgs,
+    bundle: &Bundle,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> anyhow::Result<()> {
+    if args.format == Format::Csv {
+        bail!("--format csv is for clips, expected text or json with --stream");
+    }
+    if let Some(found) = args.snr.iter().find(|snr| !snr.is_finite()) {
+        bail!("--snr is {found}, expected decibels");
+    }
+    let material = material(&args.field, args.list.as_deref(), bundle)?;
+    let noise = args.noise.as_ref().map(|folder| NoiseSpec {
+        folder: folder.clone(),
+        snr_db: args.snr.clone(),
+        seed: SEED,
+    });
+    let spec = match_spec(&args.field);
+    let progress = Progress::new();
+    let report = pool(args.workers)?
+        .install(|| judge_stream(bundle, &material, noise.as_ref(), &spec, &progress))?;
+    drop(progress);
+    for (path, reason) in &report.not_heard {
+        writeln!(err, "not heard: {}: {reason}", path.display())?;
+    }
+    if args.format == Format::Json {
+        let all = json!({
+            "bundle": args.bundle, "detector": bundle.detector, "match": spec, "report": report,
+        });
+        return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?);
+    }
+    stream_text(&report, bundle, &spec, out)
+}
+
+fn stream_text(
+    report: &FieldReport,
+    bundle: &Bundle,
+    spec: &MatchSpec,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let detector = &bundle.detector;
+    writeln!(
+        out,
+        "hit: reported from a keyword's start to {} s after its end; false accepts within {} s are one",
+        spec.tolerance_s, spec.refractory_s
+    )?;
+    writeln!(
+        out,
+        "detector: smoothing {} ms, {} answers in a row, refractory {} ms, warm-up {} ms; no voice gate\n",
+        detector.smoothing_ms, detector.min_consecutive, detector.refractory_ms, detector.warmup_ms
+    )?;
+    for condition in &report.conditions {
+        let title = condition.condition.to_string();
+        // One kind of noise at one level is a line; the rest has one for each keyword.
+        if condition.condition.noise.is_some() {
+            write!(out, "{}", text::row(&title, 26, &condition.judged.total))?;
+            continue;
+        }
+        write!(out, "\n{}", text::table(&title, &condition.judged))?;
+        let misses = condition.miss_rate_at.iter();
+        let told: Vec<String> = misses
+            .map(|(rate, miss)| format!("{} at {rate}", percent_or_dash(miss)))
+            .collect();
+        if !told.is_empty() {
+            writeln!(
+                out,
+                "missed at false accepts per hour, one threshold for all, chosen on these recordings: {}",
+                told.join(", ")
+            )?;
+        }
+        writeln!(out)?;
+    }
+    if report.conditions.is_empty() {
+        writeln!(out, "{DASH}")?;
+    }
+    Ok(())
+}
+
+fn match_spec(args: &FieldArgs) -> MatchSpec {
+    MatchSpec {
+        tolerance_s: args.tolerance_s,
+        refractory_s: args.refractory_s,
+    }
+}
+
+fn material(args: &FieldArgs, list: Option<&Path>, bundle: &Bundle) -> anyhow::Result<Material> {
+    let (Some(positive), Some(negative)) = (&args.positive, &args.negative) else {
+        bail!("expected --positive DIR and --negative DIR");
+    };
+    Ok(Material::find(bundle, positive, list, negative)?)
+}
+
+/// A name beside the bundle that is written.
+fn beside(args: &TuneArgs, extension: &str) -> PathBuf {
+    args.out
+        .as_ref()
+        .unwrap_or(&args.bundle)
+        .with_extension(extension)
+}

@@ -1,0 +1,131 @@
+//! Which recordings hold which keywords, and which hold none.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use auricle_datasets::corpus::{audio_files, labelled_files};
+use auricle_datasets::manifest;
+
+use super::FieldError;
+use crate::bundle::{Bundle, is_reserved};
+
+/// A recording with keywords in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Take {
+    pub path: PathBuf,
+    /// Keyword, and its start and end in seconds; `None`: somewhere in the recording, once.
+    pub keywords: Vec<(String, Option<(f64, f64)>)>,
+}
+
+/// What a detector is tried on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Material {
+    pub positives: Vec<Take>,
+    /// No keyword is said in these.
+    pub negatives: Vec<PathBuf>,
+}
+
+impl Material {
+    /// Finds recordings. `positive`: a folder for each keyword; a folder without folders is all of the only keyword. With
+    /// a `list` (CSV, TSV or JSONL with `path`, `label`, perhaps `start` and `end`) its rows of keywords count, and paths
+    /// start from `positive`. `negative`: all audio in it.
+    ///
+    /// # Errors
+    ///
+    /// Where nothing is found, with what was looked for.
+    pub fn find(
+        bundle: &Bundle,
+        positive: &Path,
+        list: Option<&Path>,
+        negative: &Path,
+    ) -> Result<Self, FieldError> {
+        let positives = match list {
+            Some(list) => listed(bundle, positive, list)?,
+            None => foldered(bundle, positive)?,
+        };
+        let files = audio_files(negative)?;
+        let negatives: Vec<PathBuf> = files.iter().map(|file| negative.join(file)).collect();
+        if negatives.is_empty() {
+            return Err(nothing(
+                negative,
+                "no audio",
+                "recordings without a keyword",
+            ));
+        }
+        Ok(Self {
+            positives,
+            negatives,
+        })
+    }
+
+    /// Keywords that are to be heard somewhere.
+    pub fn n_targets(&self) -> usize {
+        self.positives.iter().map(|take| take.keywords.len()).sum()
+    }
+}
+
+fn keywords(bundle: &Bundle) -> Vec<&String> {
+    let labels = bundle.labels.iter();
+    labels.filter(|label| !is_reserved(label)).collect()
+}
+
+fn foldered(bundle: &Bundle, root: &Path) -> Result<Vec<Take>, FieldError> {
+    let keywords = keywords(bundle);
+    let is_keyword = |word: &String| keywords.contains(&word);
+    let mut takes: Vec<Take> = labelled_files(root)?
+        .into_iter()
+        .filter(|(_, word)| is_keyword(word))
+        .map(|(file, word)| Take {
+            path: root.join(file),
+            keywords: vec![(word, None)],
+        })
+        .collect();
+    if let (true, [keyword]) = (takes.is_empty(), &keywords[..]) {
+        takes = audio_files(root)?
+            .into_iter()
+            .map(|file| Take {
+                path: root.join(file),
+                keywords: vec![((*keyword).clone(), None)],
+            })
+            .collect();
+    }
+    if takes.is_empty() {
+        let expected = format!("a folder for each keyword: {}", listing(&keywords));
+        return Err(nothing(root, "no recording of a keyword", &expected));
+    }
+    Ok(takes)
+}
+
+fn listed(bundle: &Bundle, root: &Path, list: &Path) -> Result<Vec<Take>, FieldError> {
+    let keywords = keywords(bundle);
+    let mut takes: BTreeMap<PathBuf, Take> = BTreeMap::new();
+    for row in manifest::read_rows(list)? {
+        if !keywords.contains(&&row.label) {
+            continue;
+        }
+        let path = root.join(&row.path);
+        let take = takes.entry(path.clone()).or_insert_with(|| Take {
+            path,
+            keywords: Vec::new(),
+        });
+        let times = row.start_s.zip(row.end_s);
+        take.keywords.push((row.label, times));
+    }
+    if takes.is_empty() {
+        let expected = format!("rows with one of the labels {}", listing(&keywords));
+        return Err(nothing(list, "no row of a keyword", &expected));
+    }
+    Ok(takes.into_values().collect())
+}
+
+fn listing(keywords: &[&String]) -> String {
+    let keywords: Vec<&str> = keywords.iter().map(|keyword| keyword.as_str()).collect();
+    keywords.join(", ")
+}
+
+fn nothing(path: &Path, found: &str, expected: &str) -> FieldError {
+    FieldError::Material {
+        path: path.to_owned(),
+        reason: format!("found {found}, expected {expected}"),
+    }
+}
