@@ -8,6 +8,12 @@ use super::args_dataset::DatasetCommand;
 use super::device::DeviceChoice;
 use super::infer::{InferArgs, ServeArgs};
 
+mod study;
+
+pub use study::{
+    BudgetArgs, CreateArgs, StudyArg, StudyArgs, StudyCommand, TrialsArgs, WorkerArgs,
+};
+
 /// Search, train and run small speech networks
 #[derive(Clone, Debug, Parser)]
 #[command(
@@ -33,6 +39,10 @@ pub enum Command {
     Ingest(IngestArgs),
     /// Only search, and list the best trials; goes on where it was stopped
     Search(RunArgs),
+    /// Train trials of a study that many workers share, until its budget is spent or it is told to stop
+    Worker(WorkerArgs),
+    /// Begin, show and steer studies that workers share
+    Study(StudyArgs),
     /// Teach one small network what a packed ensemble knows, and pack it
     Distil(DistilArgs),
     /// Judge a bundle on any labelled folder or list, or as a listener on recordings
@@ -123,6 +133,9 @@ pub struct RunArgs {
     /// How many of them
     #[arg(long, value_name = "N", default_value_t = 10, requires = "replay")]
     pub replay_best: usize,
+    /// Search beside the workers of this study of `auricle study create`, over the same recipe and data
+    #[arg(long, value_name = "ADDRESS")]
+    pub study: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -186,16 +186,17 @@ impl crate::search::Watch for Progress {
                     }
                 )
             }
-            TrialState::Failed { failure } => {
+            TrialState::Failed { failure } | TrialState::Infeasible { failure } => {
                 format!(
-                    "trial {:>3}  failed ({}): {}  {}",
+                    "trial {:>3}  {} ({}): {}  {}",
                     trial.number,
+                    trial.state.name(),
                     failure.kind.name(),
                     failure.reason,
                     trial.genome
                 )
             }
-            TrialState::Running => return,
+            TrialState::Queued | TrialState::Running | TrialState::Stopped => return,
         };
         if self.is_terminal {
             let bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);

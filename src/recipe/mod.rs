@@ -121,6 +121,17 @@ impl Recipe {
         Ok(recipe)
     }
 
+    /// The same from the JSON that a study keeps.
+    pub fn parse_json(text: &str, path: &Path) -> Result<Self, RecipeError> {
+        let unsound = |reason: String| RecipeError::Unsound {
+            path: path.into(),
+            reason,
+        };
+        let recipe: Self = serde_json::from_str(text).map_err(|e| unsound(e.to_string()))?;
+        recipe.check().map_err(unsound)?;
+        Ok(recipe)
+    }
+
     fn check(&self) -> Result<(), String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         self.corpus().validate().map_err(|e| text(&e))?;

@@ -345,13 +345,19 @@ fn trial_summary(trial: &Trial, full: &Full) -> TrialSummary {
             },
             "",
         ),
-        TrialState::Failed { failure } => (
+        TrialState::Failed { failure } | TrialState::Infeasible { failure } => (
             TrialStatus::Failed {
                 reason: format!("{}: {}", failure.kind.name(), failure.reason),
             },
             "the trial failed",
         ),
-        TrialState::Running => (
+        TrialState::Stopped => (
+            TrialStatus::Stopped {
+                reason: "stopped by hand".into(),
+            },
+            "the trial was stopped",
+        ),
+        TrialState::Running | TrialState::Queued => (
             TrialStatus::Stopped {
                 reason: "still running when the budget was spent".into(),
             },

@@ -11,6 +11,7 @@ pub mod field;
 mod judge;
 mod pack;
 mod rooms;
+mod shared;
 mod team;
 
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ use crate::search::{Corpus, NetworkTrainer, Trial, search};
 pub use distil::Distilled;
 pub use judge::{Asked, Column, Judged, Unjudged, judge_bundle};
 pub use rooms::rooms;
+pub use shared::Shared;
 
 /// Shown what happens in every step.
 pub trait Watch: ingest::Watch + crate::search::Watch {
@@ -103,6 +105,20 @@ pub enum RunError {
     NoFinalist { reasons: String },
     #[error("the test split is empty: nothing to judge by")]
     NoTest,
+    #[error(
+        "study {study}: it does not say where artifacts lie, expected a folder or bucket that all workers reach"
+    )]
+    NoDepot { study: String },
+    #[error(
+        "study {study}: found one of run {found}, expected {expected}: recipe, data or kind of device are not the same"
+    )]
+    OtherStudy {
+        study: String,
+        found: String,
+        expected: String,
+    },
+    #[error("found a run that works alone, expected one that shares its study")]
+    NotShared,
     #[error("stopped; the same command goes on from here")]
     Stopped,
 }
@@ -115,6 +131,7 @@ pub struct Run<'a> {
     pub fingerprint: String,
     pub folder: PathBuf,
     store: SqliteStore,
+    shared: Option<Shared>,
 }
 
 /// A finished run.
@@ -209,6 +226,7 @@ impl<'a> Run<'a> {
             fingerprint,
             folder,
             store,
+            shared: None,
         })
     }
 
@@ -227,6 +245,7 @@ impl<'a> Run<'a> {
             device: self.plan.device,
             seed: self.plan.recipe.seed,
             folder,
+            depot: None,
             trainer: &NetworkTrainer,
             teachers,
             watch,
@@ -236,6 +255,14 @@ impl<'a> Run<'a> {
     /// Searches until the budget is spent; all trials, by number.
     pub fn search(&self, watch: &dyn Watch) -> Result<Vec<Trial>, RunError> {
         watch.step("search");
+        if let Some(shared) = &self.shared {
+            let (ending, trials) = self.work(shared, watch)?;
+            if ending == Ending::Stopped {
+                return Err(RunError::Stopped);
+            }
+            self.bring(shared, &trials, watch)?;
+            return Ok(trials);
+        }
         let folder = self.folder.join("trials");
         let spec = &self.plan.recipe.search;
         let teachers = match spec.teaching.as_ref().map(|teaching| &teaching.teacher) {

@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod combine;
 pub mod controllers;
 pub mod corpus;
+pub mod depot;
 pub mod distil;
 pub mod domain;
 pub mod ensemble;
@@ -34,10 +35,10 @@ pub use ensemble::EnsembleSpec;
 pub use full::Member;
 pub use space::{Limits, Space, SpaceSpec};
 pub use store::{StoreError, StudyStore};
-pub use study::{Budget, StudyError, StudySpec, search};
+pub use study::{Budget, StudyError, StudySpec, search, work};
 pub use train_spec::TrainSpec;
 pub use trainer::{NetworkTrainer, Outcome, TrainError, Trainer, train};
-pub use trial::{CurvePoint, Failure, FailureKind, Scores, Trial, TrialState};
+pub use trial::{Artifacts, CurvePoint, Failure, FailureKind, Scores, Trial, TrialState};
 
 /// What happens, as it happens, and whether to go on. The room above shows it.
 pub trait Watch: Sync {
@@ -47,4 +48,6 @@ pub trait Watch: Sync {
     fn trial(&self, trial: &Trial);
     /// Asked often: end cleanly and soon?
     fn stopped(&self) -> bool;
+    /// A training can be taken up again from here, should its process die.
+    fn checkpoint(&self, _what: &str, _checkpoint: &checkpoint::Checkpoint) {}
 }

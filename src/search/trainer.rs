@@ -160,7 +160,10 @@ pub fn train(training: &Training, watch: &dyn Watch) -> Result<Ending, TrainErro
         let is_last = learner.curve.len() >= spec.n_epochs;
         match (training.verdict)(&learner.curve) {
             _ if is_last => {}
-            Verdict::GoOn => kept = Some(checkpoint),
+            Verdict::GoOn => {
+                watch.checkpoint(training.name, &checkpoint);
+                kept = Some(checkpoint);
+            }
             Verdict::Pause => return Ok(Ending::Paused(checkpoint)),
             Verdict::GiveUp => return Ok(Ending::GivenUp(learner.outcome())),
         }

@@ -32,12 +32,49 @@ pub struct Trial {
     pub n_inherited: u64,
     /// Clips in a batch: the recipe's, or what was left of it when memory was short.
     pub batch_size: usize,
+    /// What its proposer had learned since the proposal before, in that order. With the trials before it this is all
+    /// that the proposal followed from besides its number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub learned: Vec<Learned>,
+    /// Failures of earlier attempts after which it was tried again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Failure>,
+    /// What it left in the depot, where its study has one.
+    #[serde(default, skip_serializing_if = "Artifacts::is_empty")]
+    pub artifacts: Artifacts,
+}
+
+/// The loss that a controller was told of a trial; `None` of one that came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Learned {
+    pub number: u64,
+    pub loss: Option<f64>,
+}
+
+/// Names of bytes in the depot: the SHA-256 of what they name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Artifacts {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
+    /// Of a training that may go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+}
+
+impl Artifacts {
+    pub fn is_empty(&self) -> bool {
+        self.weights.is_none() && self.checkpoint.is_none()
+    }
 }
 
 /// How far a trial is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum TrialState {
+    /// It waits for a worker: suggested by hand, handed back, or to be tried again.
+    Queued,
     /// A worker has it, or had it when it died.
     Running,
     /// It waits at a rung of successive halving, and may go on.
@@ -54,6 +91,41 @@ pub enum TrialState {
     Failed {
         failure: Failure,
     },
+    /// It cannot be trained at all: beyond the limits of the space, or not to be built.
+    Infeasible {
+        failure: Failure,
+    },
+    /// Ended by hand.
+    Stopped,
+}
+
+impl TrialState {
+    /// What tables have columns for: the kind of failure, the validation loss.
+    pub(super) fn columns(&self) -> (Option<&'static str>, Option<f64>) {
+        match self {
+            Self::Queued | Self::Running | Self::Stopped => (None, None),
+            Self::Paused { scores } | Self::GivenUp { scores } | Self::Complete { scores } => {
+                (None, Some(scores.validation_loss))
+            }
+            Self::Failed { failure } | Self::Infeasible { failure } => {
+                (Some(failure.kind.name()), None)
+            }
+        }
+    }
+
+    /// As it is written in a store: the tag of its text.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Paused { .. } => "paused",
+            Self::GivenUp { .. } => "given-up",
+            Self::Complete { .. } => "complete",
+            Self::Failed { .. } => "failed",
+            Self::Infeasible { .. } => "infeasible",
+            Self::Stopped => "stopped",
+        }
+    }
 }
 
 /// Why a trial came to nothing.
@@ -81,6 +153,8 @@ pub enum FailureKind {
     Panicked,
     /// The genome cannot be built.
     Invalid,
+    /// Its workers fell silent, too many of them.
+    Lost,
 }
 
 impl FailureKind {
@@ -92,6 +166,7 @@ impl FailureKind {
             Self::OverBudget => "over-budget",
             Self::Panicked => "panicked",
             Self::Invalid => "invalid",
+            Self::Lost => "lost",
         }
     }
 }
@@ -125,14 +200,23 @@ impl Trial {
             TrialState::Complete { scores }
             | TrialState::Paused { scores }
             | TrialState::GivenUp { scores } => Some(scores),
-            TrialState::Running | TrialState::Failed { .. } => None,
+            TrialState::Queued
+            | TrialState::Running
+            | TrialState::Failed { .. }
+            | TrialState::Infeasible { .. }
+            | TrialState::Stopped => None,
         }
     }
 
     pub fn failure(&self) -> Option<&Failure> {
         match &self.state {
-            TrialState::Failed { failure } => Some(failure),
+            TrialState::Failed { failure } | TrialState::Infeasible { failure } => Some(failure),
             _ => None,
         }
+    }
+
+    /// Whether a worker has it or is still to have it.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, TrialState::Queued | TrialState::Running)
     }
 }

@@ -12,14 +12,15 @@ use sha2::{Digest, Sha256};
 use super::Watch;
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::corpus::Corpus;
+use super::depot::{Depot, DepotError};
 use super::distil::DistilSpec;
 use super::panics::catch;
 use super::sharing::{Donor, Inherited, SharingSpec, first_weights};
-use super::store::TrialEnd;
+use super::store::{Progress, TrialEnd};
 use super::trainer::{
     Ending, Guides, Outcome, Start, TrainError, TrainSpec, Trainer, Training, Verdict,
 };
-use super::trial::{CurvePoint, Failure, FailureKind, Scores, Trial, TrialState};
+use super::trial::{Artifacts, CurvePoint, Failure, FailureKind, Scores, Trial, TrialState};
 use crate::model::stream_net::NetworkError;
 use crate::model::{Genome, Network, Weights, WeightsError};
 
@@ -35,6 +36,8 @@ pub struct Workshop<'a> {
     pub seed: u64,
     /// Where weights are kept.
     pub folder: &'a Path,
+    /// Where those of trials are kept instead, where several workers share them.
+    pub depot: Option<&'a Depot>,
     pub trainer: &'a dyn Trainer,
     /// Networks that teach every trial, besides those that the study chooses.
     pub teachers: &'a [Network],
@@ -58,6 +61,8 @@ pub enum ArtefactError {
     },
     #[error("{}: {source}", path.display())]
     Network { path: PathBuf, source: NetworkError },
+    #[error(transparent)]
+    Depot(#[from] DepotError),
 }
 
 /// One training that is to be done.
@@ -95,13 +100,34 @@ pub struct TrialJob<'a> {
     pub trial: &'a Trial,
     pub spec: &'a TrainSpec,
     pub sharing: &'a SharingSpec,
-    /// The trials that it begins from, with their losses.
-    pub donors: &'a [(u64, Genome, f64)],
+    /// The trials that it begins from.
+    pub donors: &'a [Source],
     /// The trials that teach it.
-    pub teachers: &'a [(u64, Genome)],
+    pub teachers: &'a [Source],
     pub distil: Option<&'a DistilSpec>,
     pub verdict: &'a (dyn Fn(&[CurvePoint]) -> Verdict + Sync),
     pub max_duration: Option<Duration>,
+    /// Shown this one training, and asked whether it goes on.
+    pub watch: &'a dyn Watch,
+}
+
+/// A finished trial whose weights another one uses.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub number: u64,
+    pub genome: Genome,
+    pub loss: f64,
+    pub artifacts: Artifacts,
+}
+
+/// What came of a trial.
+pub enum Ran {
+    Ended(TrialEnd),
+    /// It was told to stop; what it had learned is kept.
+    Interrupted {
+        progress: Progress,
+        seconds: f64,
+    },
 }
 
 impl Workshop<'_> {
@@ -237,12 +263,12 @@ impl Workshop<'_> {
     }
 
     /// Runs a trial from where it was interrupted, or from its donors' weights where they fit and fresh ones
-    /// elsewhere. `None` where it was stopped: the trial stays running and is taken over later.
-    pub fn run_trial(&self, job: &TrialJob) -> Result<Option<TrialEnd>, ArtefactError> {
+    /// elsewhere.
+    pub fn run_trial(&self, job: &TrialJob) -> Result<Ran, ArtefactError> {
         let trial = job.trial;
         let name = trial_name(trial.number);
         let seed = self.seed_for(&format!("trial {}", trial.number));
-        let checkpoint = self.fetch_checkpoint(&name)?;
+        let checkpoint = self.checkpoint_of(trial)?;
         let mut spec = job.spec.clone();
         spec.batch_size = spec.batch_size.min(trial.batch_size);
         let (fresh, inherited) = self.first_weights(job, seed)?;
@@ -255,7 +281,11 @@ impl Workshop<'_> {
             teacher: job.distil.map(|distil| (distil, &teachers[..])),
             base: &[],
         };
-        let done = self.train(&Job {
+        let watched = Workshop {
+            watch: job.watch,
+            ..*self
+        };
+        let done = watched.train(&Job {
             name: &name,
             genome: &trial.genome,
             start,
@@ -265,56 +295,132 @@ impl Workshop<'_> {
             verdict: job.verdict,
             max_duration: job.max_duration,
         });
-        let end = |state, curve| TrialEnd {
-            number: trial.number,
-            attempt: trial.attempt,
-            state,
-            curve,
-            seconds: trial.seconds + done.seconds,
-            n_inherited: inherited.n_values,
-            batch_size: done.batch_size,
+        let seconds = trial.seconds + done.seconds;
+        let end = |state, curve, artifacts| {
+            Ran::Ended(TrialEnd {
+                number: trial.number,
+                attempt: trial.attempt,
+                state,
+                curve,
+                seconds,
+                n_inherited: inherited.n_values,
+                batch_size: done.batch_size,
+                artifacts,
+            })
         };
         let finish = |outcome: Outcome, state: fn(Scores) -> TrialState| {
             // The weights first and the row that speaks of them after.
-            self.keep(&name, &outcome.weights)?;
+            let artifacts = Artifacts {
+                weights: self.keep_trial(&name, &outcome.weights)?,
+                checkpoint: None,
+            };
             remove(&self.checkpoint_path(&name))?;
-            Ok(Some(end(state(outcome.scores), outcome.curve)))
+            Ok(end(state(outcome.scores), outcome.curve, artifacts))
         };
         match done.end {
             End::Stopped(checkpoint) => {
+                let mut progress = Progress {
+                    curve: trial.curve.clone(),
+                    artifacts: trial.artifacts.clone(),
+                };
                 if let Some(checkpoint) = checkpoint {
-                    self.keep_checkpoint(&name, &checkpoint)?;
+                    progress.artifacts.checkpoint = self.keep_progress(&name, &checkpoint)?;
+                    progress.curve = checkpoint.progress.curve;
                 }
-                Ok(None)
+                Ok(Ran::Interrupted { progress, seconds })
             }
             End::Failed(failure) => {
                 remove(&self.checkpoint_path(&name))?;
                 let curve = checkpoint.map_or(Vec::new(), |it| it.progress.curve);
-                Ok(Some(end(TrialState::Failed { failure }, curve)))
+                let state = match failure.kind {
+                    FailureKind::Invalid => TrialState::Infeasible { failure },
+                    _ => TrialState::Failed { failure },
+                };
+                Ok(end(state, curve, Artifacts::default()))
             }
             End::Paused(checkpoint) => {
-                self.keep(&name, &checkpoint.best)?;
-                self.keep_checkpoint(&name, &checkpoint)?;
+                let artifacts = Artifacts {
+                    weights: self.keep_trial(&name, &checkpoint.best)?,
+                    checkpoint: self.keep_progress(&name, &checkpoint)?,
+                };
                 let scores = checkpoint.progress.best_scores;
-                Ok(Some(end(
-                    TrialState::Paused { scores },
-                    checkpoint.progress.curve,
-                )))
+                let state = TrialState::Paused { scores };
+                Ok(end(state, checkpoint.progress.curve, artifacts))
             }
             End::Trained(outcome) => finish(outcome, |scores| TrialState::Complete { scores }),
             End::GivenUp(outcome) => finish(outcome, |scores| TrialState::GivenUp { scores }),
         }
     }
 
+    /// Keeps a trial's weights; their name in the depot, where there is one.
+    fn keep_trial(&self, name: &str, weights: &Weights) -> Result<Option<String>, ArtefactError> {
+        match self.depot {
+            Some(depot) => Ok(Some(depot.put(&weights.to_bytes())?)),
+            None => self.keep(name, weights).map(|()| None),
+        }
+    }
+
+    /// Keeps how far a trial is; its name in the depot, where there is one.
+    pub(super) fn keep_progress(
+        &self,
+        name: &str,
+        checkpoint: &Checkpoint,
+    ) -> Result<Option<String>, ArtefactError> {
+        match self.depot {
+            Some(depot) => Ok(Some(depot.put(&checkpoint.to_bytes())?)),
+            None => self.keep_checkpoint(name, checkpoint).map(|()| None),
+        }
+    }
+
+    /// How far an earlier attempt came; `None` where nothing is left of it.
+    fn checkpoint_of(&self, trial: &Trial) -> Result<Option<Checkpoint>, ArtefactError> {
+        let Some(depot) = self.depot else {
+            return self.fetch_checkpoint(&trial_name(trial.number));
+        };
+        let Some(id) = &trial.artifacts.checkpoint else {
+            return Ok(None);
+        };
+        let read = |bytes: Vec<u8>| {
+            Checkpoint::from_bytes(&bytes).map_err(|source| ArtefactError::Checkpoint {
+                path: id.into(),
+                source,
+            })
+        };
+        depot.get(id)?.map(read).transpose()
+    }
+
+    /// A finished trial's weights; `None` where they are gone.
+    pub fn weights_of(
+        &self,
+        number: u64,
+        artifacts: &Artifacts,
+    ) -> Result<Option<Weights>, ArtefactError> {
+        if let (Some(depot), Some(id)) = (self.depot, &artifacts.weights) {
+            let read = |bytes: Vec<u8>| {
+                Weights::from_bytes(&bytes).map_err(|source| ArtefactError::Weights {
+                    path: id.into(),
+                    source,
+                })
+            };
+            return depot.get(id)?.map(read).transpose();
+        }
+        let name = trial_name(number);
+        match self.weights_path(&name).exists() {
+            true => self.fetch(&name).map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// The run's own teachers, and the trial's whose weights are still there.
     fn teachers_of(&self, job: &TrialJob) -> Result<Vec<Network>, ArtefactError> {
         let mut teachers = self.teachers.to_vec();
-        for (number, genome) in job.teachers {
-            let name = trial_name(*number);
-            let path = self.weights_path(&name);
-            if path.exists() {
-                let network = self.network(genome, &self.fetch(&name)?);
-                teachers.push(network.map_err(|source| ArtefactError::Network { path, source })?);
+        for source in job.teachers {
+            if let Some(weights) = self.weights_of(source.number, &source.artifacts)? {
+                let network = self.network(&source.genome, &weights);
+                teachers.push(network.map_err(|error| ArtefactError::Network {
+                    path: self.weights_path(&trial_name(source.number)),
+                    source: error,
+                })?);
             }
         }
         Ok(teachers)
@@ -329,19 +435,18 @@ impl Workshop<'_> {
         let (ports, norm) = (self.corpus.ports(), self.corpus.input_norm());
         let mut fresh = job.trial.genome.init_weights(&ports, norm, seed);
         let mut kept = Vec::with_capacity(job.donors.len());
-        for (number, genome, loss) in job.donors {
-            let name = trial_name(*number);
-            if self.weights_path(&name).exists() {
-                kept.push((*number, genome, self.fetch(&name)?, *loss));
+        for source in job.donors {
+            if let Some(weights) = self.weights_of(source.number, &source.artifacts)? {
+                kept.push((source, weights));
             }
         }
         let donors: Vec<Donor> = kept
             .iter()
-            .map(|(number, genome, weights, loss)| Donor {
-                number: *number,
-                genome,
+            .map(|(source, weights)| Donor {
+                number: source.number,
+                genome: &source.genome,
                 weights,
-                loss: *loss,
+                loss: source.loss,
             })
             .collect();
         let inherited = first_weights(&mut fresh, &job.trial.genome, &ports, &donors, job.sharing);

@@ -46,6 +46,7 @@ fn bundle(genome: Genome, labels: &[String]) -> Bundle {
         mixture: None,
         detector: DetectorSpec::keywords(1000),
         clip_ms: 1000,
+        whole_clips_ms: None,
         storage: Storage::F32,
         provenance: BTreeMap::new(),
     }
@@ -89,7 +90,7 @@ fn check_whole_clip(blocks: &str) {
     for n_frames in [1, 12, 98] {
         let data = TensorData::new(bands(n_frames), [1, 40, n_frames]);
         let frames = burn::tensor::Tensor::from_data(data, &device);
-        let expected = network.forward(frames, None).into_data();
+        let expected = network.forward(frames).into_data();
         let expected = expected.try_to_vec::<f32>().unwrap();
         let found = foreign_logits(&bytes, n_frames);
         let pairs = found.iter().zip(&expected);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Room, and what of ours it may name. `cli` may name all and is not listed.
-const MAY_IMPORT: [(&str, &[&str]); 11] = [
+const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("audio", &[]),
     ("model", &["burn"]),
     ("evaluate", &["auricle_datasets"]),
@@ -53,7 +53,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
     ("cli", &["*"]),
 ];
 
-const OURS: [&str; 13] = [
+const OURS: [&str; 14] = [
     "audio",
     "model",
     "evaluate",

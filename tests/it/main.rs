@@ -4,8 +4,12 @@ mod cli;
 mod dataset;
 mod ensembles;
 mod export;
+#[cfg(feature = "postgres")]
+mod faults;
 mod fidelity;
 mod field;
+#[cfg(feature = "postgres")]
+mod fleet;
 mod gpu;
 mod languages;
 mod layers;
@@ -14,8 +18,12 @@ mod listener;
 mod live;
 mod pipeline;
 mod place;
+#[cfg(feature = "postgres")]
+#[allow(dead_code, reason = "shared with the benches")]
+mod postgres_server;
 mod recipes;
 mod serve;
+mod shared;
 mod study;
 mod tabular;
 mod tones;

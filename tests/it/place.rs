@@ -92,6 +92,11 @@ impl Place {
         &self.source
     }
 
+    #[cfg(feature = "postgres")]
+    pub fn runs(&self) -> &Path {
+        &self.runs
+    }
+
     pub fn spec(&self) -> StudySpec {
         self.recipe.search.clone()
     }

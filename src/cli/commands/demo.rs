@@ -53,7 +53,7 @@ pub fn demo(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         corpus.display(),
         made.n_made
     )?;
-    let finished = super::run::whole(&recipe, &corpus, &args.place, &progress, out)?;
+    let finished = super::run::whole(&recipe, &corpus, &args.place, None, &progress, out)?;
     progress.step("listen to a voice that was never heard");
     let wav = args.place.runs.join("demo-sequence.wav");
     let sequence = write_sequence(

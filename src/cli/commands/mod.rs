@@ -12,7 +12,9 @@ mod explain;
 mod export;
 mod ingest;
 mod run;
+mod study;
 mod tune;
+mod worker;
 
 use std::io::Write;
 
@@ -31,6 +33,8 @@ pub fn auricle(args: &Auricle) -> u8 {
         Command::Search(args) => run::search(args, &mut out),
         Command::Dataset(args) => dataset::dataset(args, &mut out),
         Command::Ingest(args) => ingest::ingest(args, &mut out),
+        Command::Worker(args) => worker::worker(args, &mut out),
+        Command::Study(args) => study::study(args, &mut out),
         Command::Distil(args) => distil::distil(args, &mut out),
         Command::Evaluate(args) => evaluate::evaluate(args, &mut out, &mut err),
         Command::Compare(args) => compare::compare(args, &mut out),

@@ -8,7 +8,8 @@ use crate::cli::device::ChosenDevice;
 use crate::cli::progress::{Progress, listen_for_stop};
 use crate::evaluate::text;
 use crate::recipe::Recipe;
-use crate::run::{Finished, Plan, Run};
+use crate::run::{Finished, Plan, Run, Shared};
+use crate::search::store::StudyAddress;
 use crate::search::study::ranking;
 
 /// Trials that `search` lists.
@@ -86,11 +87,13 @@ pub(super) fn whole(
     recipe: &Recipe,
     source: &Path,
     place: &Where,
+    study: Option<&str>,
     progress: &Progress,
     out: &mut dyn Write,
 ) -> anyhow::Result<Finished> {
     let (chosen, today) = (device(place, recipe)?, today());
     let run = Run::open(plan(recipe, source, place, &chosen, &today), progress)?;
+    let run = shared(run, study)?;
     super::ingest::summary(&run.ingested, out)?;
     writeln!(out, "run {} on {}", run.fingerprint, chosen.0.name)?;
     let finished = run.finish(progress)?;
@@ -113,6 +116,18 @@ pub(super) fn whole(
     Ok(finished)
 }
 
+/// Seconds that a run may be silent before the trials that it has of a shared study are given to others.
+const LEASE_S: f64 = 60.0;
+
+/// The run, searching beside the workers of that study where one is named.
+fn shared<'a>(run: Run<'a>, study: Option<&str>) -> anyhow::Result<Run<'a>> {
+    let Some(study) = study else { return Ok(run) };
+    let store = StudyAddress::parse(study)?.open()?;
+    let name = super::worker::worker_name(None);
+    let shared = Shared::open(store, &name, super::worker::lease(LEASE_S)?)?;
+    Ok(run.share(shared)?)
+}
+
 pub fn run(args: &RunArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let recipe = with_budget(args)?;
     listen_for_stop();
@@ -120,6 +135,7 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         &recipe,
         &args.recipe.data,
         &args.place,
+        args.study.as_deref(),
         &Progress::new(),
         out,
     )?;
@@ -132,7 +148,7 @@ pub fn search(args: &RunArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let (chosen, today) = (device(&args.place, &recipe)?, today());
     let progress = Progress::new();
     let plan = plan(&recipe, &args.recipe.data, &args.place, &chosen, &today);
-    let run = Run::open(plan, &progress)?;
+    let run = shared(Run::open(plan, &progress)?, args.study.as_deref())?;
     super::ingest::summary(&run.ingested, out)?;
     let trials = run.search(&progress)?;
     writeln!(

@@ -315,6 +315,11 @@ impl Scheduler {
         Some(until_epoch)
     }
 
+    /// A running trial was paused by whoever trains it.
+    pub fn pause(&mut self, number: u64) {
+        self.set_state(number, CurveState::Paused);
+    }
+
     /// A running trial ended by itself before its time (early stopping): it has nothing more to learn.
     pub fn end(&mut self, number: u64) {
         self.set_state(number, CurveState::Ended);

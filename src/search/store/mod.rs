@@ -1,38 +1,99 @@
-//! What a study remembers, behind one trait: in memory, or in an SQLite file in the run's folder.
+//! What a study remembers, behind one trait: in memory, in an SQLite file in the run's folder, or in a PostgreSQL
+//! database that any number of machines share.
 //!
-//! Every write names the attempt that it belongs to; a write of an attempt that has been taken over
-//! is refused. Resuming is reading: there is no other state.
+//! Every write of a worker names the attempt that it belongs to; a write of an attempt that has been taken over is
+//! refused. Whoever has a trial on lease renews it; time is the store's own, no worker's clock is read. Resuming is
+//! reading: there is no other state.
 
 mod memory;
+mod open;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod row;
+mod settings;
 mod sqlite;
 
+#[cfg(test)]
+mod contract;
+
 pub use memory::MemoryStore;
+pub use open::{Place, StudyAddress, studies_in};
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
+pub use settings::{RetryPolicy, Status, Study, StudyEdit, StudySettings, Summary};
 pub use sqlite::SqliteStore;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::hyper::HyperPoint;
-use super::trial::{CurvePoint, Trial, TrialState};
+use super::trial::{Artifacts, CurvePoint, Failure, FailureKind, Learned, Trial, TrialState};
 use crate::model::{Cost, Genome};
 
 /// Trials of one study. Safe to share between threads.
 pub trait StudyStore: Send + Sync {
-    /// All trials by number.
-    fn trials(&self) -> Result<Vec<Trial>, StoreError>;
+    /// What the study is and how it is to go on.
+    fn study(&self) -> Result<Study, StoreError>;
 
-    /// Writes a new trial down as running, attempt 1.
+    /// Changes how it is to go on, while workers run.
+    fn edit(&self, edit: &StudyEdit) -> Result<(), StoreError>;
+
+    /// All trials by number.
+    fn trials(&self) -> Result<Vec<Trial>, StoreError> {
+        Ok(self.changed(0)?.trials)
+    }
+
+    /// Trials written since that mark, by number; from mark 0 all. A trial may come again unchanged, none is left
+    /// out.
+    fn changed(&self, since: u64) -> Result<Changes, StoreError>;
+
+    /// One trial.
+    fn trial(&self, number: u64) -> Result<Trial, StoreError>;
+
+    /// Counts and the best, without reading every trial.
+    fn summary(&self) -> Result<Summary, StoreError>;
+
+    /// Trials with the lowest validation losses, ties to the earlier.
+    fn best(&self, n: usize) -> Result<Vec<Trial>, StoreError>;
+
+    /// Who has which running trial.
+    fn leases(&self) -> Result<Vec<Lease>, StoreError>;
+
+    /// Waits until nobody else proposes for this study; until what it returns is dropped nobody will. It saves work
+    /// and is no guard: two that propose the same number are told apart by [`begin`](Self::begin).
+    fn suggesting(&self) -> Result<Box<dyn Suggesting + '_>, StoreError>;
+
+    /// Writes a new trial down: running at attempt 1 for that holder, or queued at attempt 0 for whoever comes.
     ///
     /// # Errors
     ///
     /// [`StoreError::Taken`] where the number or the key is there already.
-    fn begin(&self, new: &NewTrial) -> Result<Trial, StoreError>;
+    fn begin(&self, new: &NewTrial, holder: Option<&Holder>) -> Result<Trial, StoreError>;
 
-    /// Takes over a running trial whose worker is gone: its attempt counts up, so that a late write of
-    /// the old one is refused.
-    fn take_over(&self, number: u64) -> Result<Trial, StoreError>;
+    /// Writes trials of another study down as they are, each with its key, all or none; a running one is queued.
+    fn import(&self, trials: &[(String, Trial)]) -> Result<(), StoreError>;
+
+    /// A trial for a free worker, its attempt counted up: one that it has on lease and is not busy with (what a lost
+    /// answer left behind), the lowest queued one, or one whose lease ran out. The study's policy says how often a trial may
+    /// be lost before it has failed.
+    fn claim(&self, holder: &Holder, busy: &[u64]) -> Result<Option<Trial>, StoreError>;
+
+    /// Takes over a running trial that is not on lease, since its one process is gone: its attempt counts up, so that
+    /// a late write of the old one is refused.
+    fn take_over(&self, number: u64, holder: &Holder) -> Result<Trial, StoreError>;
 
     /// Sets a paused trial running again, its attempt counted up.
-    fn resume(&self, number: u64) -> Result<Trial, StoreError>;
+    fn resume(&self, number: u64, holder: &Holder) -> Result<Trial, StoreError>;
+
+    /// Renews a lease, also one that ran out and was not taken over, and writes down how far the trial is.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Fenced`] where the trial is not running at that attempt.
+    fn heartbeat(&self, beat: &Beat) -> Result<(), StoreError>;
+
+    /// Gives a running trial back unfinished: it is queued, and goes on where `beat` says.
+    fn hand_back(&self, back: &HandBack) -> Result<(), StoreError>;
 
     /// Ends or pauses a running trial.
     ///
@@ -40,6 +101,79 @@ pub trait StudyStore: Send + Sync {
     ///
     /// [`StoreError::Fenced`] where the trial is not running at that attempt.
     fn finish(&self, end: &TrialEnd) -> Result<(), StoreError>;
+
+    /// By hand, whoever has the trial: stops it, or queues it anew. Its attempt counts up, so that its worker is
+    /// fenced off.
+    fn force(&self, number: u64, to: Force) -> Result<Trial, StoreError>;
+}
+
+/// Nobody else proposes while this is held.
+pub trait Suggesting {}
+
+/// Who has a trial, and for how long without a sign of life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Unique among all workers.
+    pub worker: String,
+    /// `None`: for as long as the process lives; nobody takes the trial over before it is said so by hand.
+    pub lease: Option<Duration>,
+}
+
+/// Trials changed since a mark, and the mark to ask from next.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    pub trials: Vec<Trial>,
+    pub mark: u64,
+}
+
+/// Who has a running trial.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lease {
+    pub number: u64,
+    pub worker: String,
+    /// By the store's clock.
+    pub seconds_since_beat: f64,
+    /// Below 0 where it ran out; `None` where it never does.
+    pub seconds_left: Option<f64>,
+}
+
+/// A sign of life.
+#[derive(Clone, Debug)]
+pub struct Beat {
+    pub number: u64,
+    pub attempt: u32,
+    pub lease: Option<Duration>,
+    /// What is new since the last one.
+    pub progress: Option<Progress>,
+}
+
+/// How far a running trial is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    pub curve: Vec<CurvePoint>,
+    /// Where it can be taken up again.
+    pub artifacts: Artifacts,
+}
+
+/// A trial given back unfinished.
+#[derive(Clone, Debug)]
+pub struct HandBack {
+    pub number: u64,
+    pub attempt: u32,
+    pub progress: Progress,
+    /// Seconds of training so far, of all attempts.
+    pub seconds: f64,
+    /// Why, where it failed and is to be tried again.
+    pub failure: Option<Failure>,
+}
+
+/// What is done to a trial by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Force {
+    /// An open or paused trial ends.
+    Stop,
+    /// A trial that failed, was stopped or is running is queued anew.
+    Queue,
 }
 
 /// A trial before it runs.
@@ -55,6 +189,7 @@ pub struct NewTrial {
     pub donors: Vec<u64>,
     pub teachers: Vec<u64>,
     pub batch_size: usize,
+    pub learned: Vec<Learned>,
 }
 
 /// How a trial ended.
@@ -67,6 +202,7 @@ pub struct TrialEnd {
     pub seconds: f64,
     pub n_inherited: u64,
     pub batch_size: usize,
+    pub artifacts: Artifacts,
 }
 
 /// Why a store refused.
@@ -76,11 +212,24 @@ pub enum StoreError {
     Taken { number: u64, key: String },
     #[error("trial {number} is not running at attempt {attempt}: a late write is refused")]
     Fenced { number: u64, attempt: u32 },
+    #[error("trial {number} is {found}, expected {expected}")]
+    State {
+        number: u64,
+        found: &'static str,
+        expected: &'static str,
+    },
+    #[error("{place}: found no trial {number}")]
+    NoTrial { place: String, number: u64 },
     #[error("{}: {source}", path.display())]
     Sqlite {
         path: PathBuf,
         source: rusqlite::Error,
     },
+    /// It may be back soon: whoever asked tries again.
+    #[error("{place}: the database cannot be reached: {reason}")]
+    Unavailable { place: String, reason: String },
+    #[error("{place}: {reason}")]
+    Postgres { place: String, reason: String },
     #[error("{}: {what} is damaged: {reason}", path.display())]
     Damaged {
         path: PathBuf,
@@ -99,238 +248,141 @@ pub enum StoreError {
         found: String,
         expected: String,
     },
+    #[error("{place}: found no study `{name}`, expected one of: {names}")]
+    NoStudy {
+        place: String,
+        name: String,
+        names: String,
+    },
+    #[error("{place}: there is a study `{name}` already")]
+    StudyExists { place: String, name: String },
+    #[error("study address: found {found}, expected {expected}")]
+    Address { found: String, expected: String },
+    #[error("{}: {source}", path.display())]
+    Io {
+        path: PathBuf,
+        source: std::io::Error,
+    },
 }
 
-#[cfg(test)]
-mod contract {
-    //! One suite for every store.
+impl StoreError {
+    /// Whether asking again later may help.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}
 
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::model::blocks::conv1d::Conv1dSpec;
-    use crate::model::{Head, Ports};
-    use crate::search::hyper::HyperValue;
-    use crate::search::trial::{Failure, FailureKind, Scores};
-
-    fn new_trial(number: u64, n_channels: usize) -> NewTrial {
-        let genome = Genome {
-            stem: Some(Conv1dSpec {
-                n_channels,
-                kernel_frames: 3,
-                stride_frames: 1,
-            }),
-            blocks: vec![],
-            head: Head::Mean { window_frames: 98 },
-        };
-        let ports = Ports {
-            n_mels: 40,
-            n_classes: 12,
-            frames_per_1000_s: 100_000,
-        };
-        NewTrial {
-            number,
-            key: genome.hash_hex(),
-            parent: number.checked_sub(1),
-            hyper: HyperPoint {
-                values: BTreeMap::from([("dropout".to_owned(), HyperValue::Float(0.1 + 0.2))]),
+impl NewTrial {
+    /// The row of its first attempt, or of one that waits for it.
+    fn row(&self, is_running: bool) -> Trial {
+        Trial {
+            number: self.number,
+            parent: self.parent,
+            genome: self.genome.clone(),
+            hyper: self.hyper.clone(),
+            cost: self.cost,
+            donors: self.donors.clone(),
+            teachers: self.teachers.clone(),
+            attempt: u32::from(is_running),
+            state: match is_running {
+                true => TrialState::Running,
+                false => TrialState::Queued,
             },
-            cost: Cost::of(&genome, &ports),
-            genome,
-            donors: (0..number).collect(),
-            teachers: (0..number).collect(),
-            batch_size: 64,
+            curve: Vec::new(),
+            seconds: 0.0,
+            n_inherited: 0,
+            batch_size: self.batch_size,
+            learned: self.learned.clone(),
+            earlier: Vec::new(),
+            artifacts: Artifacts::default(),
         }
     }
+}
 
-    fn end(number: u64, attempt: u32) -> TrialEnd {
-        let point = CurvePoint {
-            epoch: 1,
-            train_loss: 1.0 / 3.0,
-            validation_loss: 0.1 + 0.2,
-            validation_accuracy: 2.0 / 3.0,
+// What every store does to a row in the same way. Each leaves the attempt to be compared to its caller.
+impl Trial {
+    /// A worker begins with it.
+    fn set_running(&mut self) {
+        self.attempt += 1;
+        self.state = TrialState::Running;
+    }
+
+    /// Its worker fell silent. Whether it is to run again; else it has failed.
+    fn set_lost(&mut self, worker: &str, policy: &RetryPolicy) -> bool {
+        let failure = Failure {
+            kind: FailureKind::Lost,
+            reason: format!("worker {worker} fell silent"),
+            trace: None,
         };
-        TrialEnd {
-            number,
-            attempt,
-            state: TrialState::Complete {
-                scores: Scores {
-                    validation_loss: point.validation_loss,
-                    validation_accuracy: point.validation_accuracy,
-                },
-            },
-            curve: vec![point],
-            seconds: 1.25,
-            n_inherited: 7,
-            batch_size: 32,
+        let may_go_on = policy.allows(FailureKind::Lost, &self.earlier);
+        if may_go_on {
+            self.earlier.push(failure);
+            self.set_running();
+        } else {
+            self.attempt += 1; // the silent one, should it come back, is fenced off
+            self.state = TrialState::Failed { failure };
         }
+        may_go_on
     }
 
-    fn what_is_written_is_read_back_exactly(store: &dyn StudyStore) {
-        let begun = store.begin(&new_trial(0, 8)).unwrap();
-        assert_eq!((begun.attempt, &begun.state), (1, &TrialState::Running));
-        store.finish(&end(0, 1)).unwrap();
-        let failed = TrialEnd {
-            state: TrialState::Failed {
-                failure: Failure {
-                    kind: FailureKind::NonFinite,
-                    reason: "the loss is not finite in epoch 3".into(),
-                    trace: Some("somewhere.rs:7".into()),
-                },
-            },
-            ..end(1, 1)
-        };
-        store.begin(&new_trial(1, 9)).unwrap();
-        store.finish(&failed).unwrap();
-        let trials = store.trials().unwrap();
-        assert_eq!(
-            trials.iter().map(|trial| trial.number).collect::<Vec<_>>(),
-            [0, 1]
-        );
-        let expected = Trial {
-            number: 0,
-            parent: None,
-            genome: new_trial(0, 8).genome,
-            hyper: new_trial(0, 8).hyper,
-            cost: new_trial(0, 8).cost,
-            donors: vec![],
-            teachers: vec![],
-            attempt: 1,
-            state: end(0, 1).state,
-            curve: end(0, 1).curve,
-            seconds: 1.25,
-            n_inherited: 7,
-            batch_size: 32,
-        };
-        assert_eq!(trials[0], expected);
-        assert_eq!(
-            (&trials[1].donors, &trials[1].teachers),
-            (&vec![0], &vec![0])
-        );
-        assert_eq!(
-            (trials[1].parent, &trials[1].state),
-            (Some(0), &failed.state)
-        );
-    }
-
-    fn a_number_and_a_genome_are_given_once(store: &dyn StudyStore) {
-        store.begin(&new_trial(0, 8)).unwrap();
-        assert!(matches!(
-            store.begin(&new_trial(0, 9)),
-            Err(StoreError::Taken { .. })
-        ));
-        assert!(matches!(
-            store.begin(&new_trial(1, 8)),
-            Err(StoreError::Taken { .. })
-        ));
-        assert_eq!(store.trials().unwrap().len(), 1);
-    }
-
-    fn a_late_write_of_a_dead_attempt_is_refused(store: &dyn StudyStore) {
-        store.begin(&new_trial(0, 8)).unwrap();
-        assert_eq!(store.take_over(0).unwrap().attempt, 2);
-        assert!(matches!(
-            store.finish(&end(0, 1)),
-            Err(StoreError::Fenced { attempt: 1, .. })
-        ));
-        store.finish(&end(0, 2)).unwrap();
-        assert!(matches!(
-            store.finish(&end(0, 2)),
-            Err(StoreError::Fenced { .. })
-        ));
-        assert!(matches!(store.take_over(0), Err(StoreError::Fenced { .. })));
-        assert!(matches!(
-            store.finish(&end(5, 1)),
-            Err(StoreError::Fenced { .. })
-        ));
-        assert_eq!(store.trials().unwrap()[0].attempt, 2);
-    }
-
-    fn a_paused_trial_runs_again_at_a_new_attempt(store: &dyn StudyStore) {
-        let scores = Scores {
-            validation_loss: 0.5,
-            validation_accuracy: 0.8,
-        };
-        let paused = TrialEnd {
-            state: TrialState::Paused { scores },
-            ..end(0, 1)
-        };
-        store.begin(&new_trial(0, 8)).unwrap();
-        assert!(matches!(store.resume(0), Err(StoreError::Fenced { .. })));
-        store.finish(&paused).unwrap();
-        let again = store.resume(0).unwrap();
-        assert_eq!((again.attempt, &again.state), (2, &TrialState::Running));
-        assert_eq!((again.curve.len(), again.seconds), (1, 1.25));
-        assert!(matches!(
-            store.finish(&end(0, 1)),
-            Err(StoreError::Fenced { .. })
-        ));
-        store.finish(&end(0, 2)).unwrap();
-        assert!(matches!(store.resume(0), Err(StoreError::Fenced { .. })));
-    }
-
-    fn begun_once_among_many_threads(store: &dyn StudyStore) {
-        let n_taken = std::thread::scope(|scope| {
-            let begin = |thread: usize| store.begin(&new_trial(0, 8 + thread)).is_ok();
-            let threads: Vec<_> = (0..8)
-                .map(|thread| scope.spawn(move || begin(thread)))
-                .collect();
-            let taken = threads.into_iter().map(|thread| thread.join().unwrap());
-            taken.filter(|&taken| taken).count()
-        });
-        assert_eq!((n_taken, store.trials().unwrap().len()), (1, 1));
-    }
-
-    fn all(make: impl Fn() -> Box<dyn StudyStore>) {
-        what_is_written_is_read_back_exactly(&*make());
-        a_number_and_a_genome_are_given_once(&*make());
-        a_late_write_of_a_dead_attempt_is_refused(&*make());
-        begun_once_among_many_threads(&*make());
-        a_paused_trial_runs_again_at_a_new_attempt(&*make());
-    }
-
-    #[test]
-    fn the_memory_store_keeps_the_contract() {
-        all(|| Box::new(MemoryStore::default()));
-    }
-
-    #[test]
-    fn the_sqlite_store_keeps_the_contract() {
-        let folder = tempfile::tempdir().unwrap();
-        let n = std::cell::Cell::new(0);
-        all(|| {
-            n.set(n.get() + 1);
-            let path = folder.path().join(format!("{}.sqlite", n.get()));
-            Box::new(SqliteStore::open(&path, "f00d").unwrap())
-        });
-    }
-
-    #[test]
-    fn an_sqlite_study_is_there_again_when_opened_again_and_only_for_its_own_run() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("study.sqlite");
-        {
-            let store = SqliteStore::open(&path, "f00d").unwrap();
-            store.begin(&new_trial(0, 8)).unwrap();
-            store.finish(&end(0, 1)).unwrap();
-            store.begin(&new_trial(1, 9)).unwrap();
+    /// As it goes into another study.
+    fn imported(&self) -> Trial {
+        let mut trial = self.clone();
+        if trial.state == TrialState::Running {
+            trial.state = TrialState::Queued;
         }
-        let trials = SqliteStore::open(&path, "f00d").unwrap().trials().unwrap();
-        assert_eq!(trials.len(), 2);
-        assert_eq!(trials[1].state, TrialState::Running);
-        let error = SqliteStore::open(&path, "beef").err().unwrap().to_string();
-        assert!(
-            error.ends_with("found the study of run f00d, expected that of beef"),
-            "{error}"
-        );
+        trial
     }
 
-    #[test]
-    fn a_file_that_is_no_study_is_an_error_that_names_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("study.sqlite");
-        std::fs::write(&path, "not a database, but long enough to look at").unwrap();
-        let error = SqliteStore::open(&path, "f00d").err().unwrap().to_string();
-        assert!(error.contains("study.sqlite"), "{error}");
+    fn set_progress(&mut self, progress: &Progress) {
+        self.curve = progress.curve.clone();
+        self.artifacts = progress.artifacts.clone();
+    }
+
+    fn set_back(&mut self, back: &HandBack) {
+        self.state = TrialState::Queued;
+        self.set_progress(&back.progress);
+        self.seconds = back.seconds;
+        self.earlier.extend(back.failure.clone());
+    }
+
+    fn set_end(&mut self, end: &TrialEnd) {
+        self.state = end.state.clone();
+        self.curve = end.curve.clone();
+        self.seconds = end.seconds;
+        self.n_inherited = end.n_inherited;
+        self.batch_size = end.batch_size;
+        self.artifacts = end.artifacts.clone();
+    }
+
+    fn set_forced(&mut self, to: Force) -> Result<(), StoreError> {
+        let refused = |expected| {
+            Err(StoreError::State {
+                number: self.number,
+                found: self.state.name(),
+                expected,
+            })
+        };
+        match (to, &self.state) {
+            (Force::Stop, TrialState::Queued | TrialState::Running | TrialState::Paused { .. }) => {
+                self.state = TrialState::Stopped
+            }
+            (Force::Stop, _) => return refused("queued, running or paused"),
+            (
+                Force::Queue,
+                TrialState::Failed { .. }
+                | TrialState::Infeasible { .. }
+                | TrialState::Stopped
+                | TrialState::Running,
+            ) => {
+                if let TrialState::Failed { failure } = &self.state {
+                    self.earlier.push(failure.clone());
+                }
+                self.state = TrialState::Queued;
+            }
+            (Force::Queue, _) => return refused("failed, infeasible, stopped or running"),
+        }
+        self.attempt += 1;
+        Ok(())
     }
 }

@@ -1,24 +1,25 @@
 //! What the workers of a study share: who has which trial, what comes next, and what came of it.
 //!
-//! All of it follows from the stored trials, told again in the order of their numbers.
+//! All of it follows from the stored trials. Each says what its proposer had learned, so a desk that reads them tells
+//! its controller the same in the same order and proposes what any other would.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Ending, StudyError, StudySpec};
-use crate::model::{Cost, Genome};
-use crate::search::controllers::{Controller, Observation};
+use super::{Budget, Ending, StudyError, StudySpec};
+use crate::model::Cost;
+use crate::search::controllers::Controller;
 use crate::search::distil::Teacher;
 use crate::search::fidelity::{CurveState, Next, Scheduler, TrialCurve, Verdict};
-use crate::search::hyper::{HyperObservation, HyperOutcome, HyperPoint, HyperSearch};
+use crate::search::hyper::{HyperPoint, HyperSearch};
 use crate::search::sharing::{Finished, donors_wanted};
 use crate::search::space::{Space, SpaceSpec};
-use crate::search::store::{NewTrial, StudyStore, TrialEnd};
+use crate::search::store::{Changes, Holder, NewTrial, StoreError, StudyStore, TrialEnd};
 use crate::search::train_spec::TrainSpec;
-use crate::search::trial::{Failure, FailureKind, Trial, TrialState};
-use crate::search::worker::{ArtefactError, Workshop, seed_for};
+use crate::search::trial::{Artifacts, Failure, FailureKind, Learned, Trial, TrialState};
+use crate::search::worker::{Source, Workshop, seed_for};
 
 /// Failed trials without a single complete one after which a search gives up.
 const MAX_FAILURES: usize = 12;
@@ -27,31 +28,42 @@ const MAX_FAILURES: usize = 12;
 pub(super) struct Task {
     pub trial: Trial,
     pub train: TrainSpec,
-    /// Trials whose weights it begins with, and their losses.
-    pub donors: Vec<(u64, Genome, f64)>,
+    /// Trials whose weights it begins with.
+    pub donors: Vec<Source>,
     /// Trials that teach it.
-    pub teachers: Vec<(u64, Genome)>,
+    pub teachers: Vec<Source>,
 }
 
 pub(super) struct Desk<'a> {
     pub(super) spec: &'a StudySpec,
     pub(super) workshop: &'a Workshop<'a>,
-    space: Space,
-    max_depth: usize,
-    controller: Box<dyn Controller>,
-    hyper: Option<HyperSearch>,
+    pub(super) holder: &'a Holder,
+    pub(super) space: Space,
+    pub(super) max_depth: usize,
+    pub(super) controller: Box<dyn Controller>,
+    pub(super) hyper: Option<HyperSearch>,
     pub(super) scheduler: Scheduler,
     /// What is known of every trial, the running ones as they were begun.
     pub(super) trials: BTreeMap<u64, Trial>,
-    known: HashSet<String>,
+    pub(super) known: HashSet<String>,
     /// Epochs of each trial that the scheduler has seen.
-    n_seen: HashMap<u64, usize>,
-    orphans: Vec<u64>,
-    running: HashSet<u64>,
-    n_complete: usize,
-    n_failed: usize,
-    ending: Option<Ending>,
-    fault: Option<StudyError>,
+    pub(super) n_seen: HashMap<u64, usize>,
+    /// Trials that controller and oracle were told of, and those that they are to be told of.
+    pub(super) told: HashSet<u64>,
+    pub(super) pending: BTreeSet<u64>,
+    /// Told since the last proposal that is written down.
+    pub(super) learned: Vec<Learned>,
+    /// The first trial whose proposal was not replayed yet.
+    pub(super) next_replayed: u64,
+    pub(super) orphans: Vec<u64>,
+    pub(super) running: HashSet<u64>,
+    /// What the store said of trials that run here: looked at when they have ended here.
+    pub(super) later: HashMap<u64, Trial>,
+    pub(super) mark: u64,
+    pub(super) n_complete: usize,
+    pub(super) n_failed: usize,
+    pub(super) ending: Option<Ending>,
+    pub(super) fault: Option<StudyError>,
 }
 
 impl<'a> Desk<'a> {
@@ -59,18 +71,21 @@ impl<'a> Desk<'a> {
         spec: &'a StudySpec,
         space_spec: &SpaceSpec,
         workshop: &'a Workshop<'a>,
-        trials: Vec<Trial>,
+        holder: &'a Holder,
+        changes: Changes,
     ) -> Result<Self, StudyError> {
         spec.validate(space_spec)?;
         let space = space_spec.compile()?;
-        let curves = trials.iter().map(|trial| TrialCurve {
+        let curves = changes.trials.iter().map(|trial| TrialCurve {
             number: trial.number,
             losses: losses(trial),
             state: match trial.state {
-                TrialState::Running => CurveState::Running,
+                TrialState::Queued | TrialState::Running => CurveState::Running,
                 TrialState::Paused { .. } => CurveState::Paused,
                 TrialState::GivenUp { .. } | TrialState::Complete { .. } => CurveState::Ended,
-                TrialState::Failed { .. } => CurveState::Failed,
+                TrialState::Failed { .. } | TrialState::Infeasible { .. } | TrialState::Stopped => {
+                    CurveState::Failed
+                }
             },
         });
         let scheduler = Scheduler::replay(&spec.fidelity, spec.train.n_epochs, curves)?;
@@ -80,29 +95,36 @@ impl<'a> Desk<'a> {
             max_depth: space_spec.depth[1].max(1),
             spec,
             workshop,
+            holder,
             space,
             hyper,
             scheduler,
             trials: BTreeMap::new(),
             known: HashSet::new(),
             n_seen: HashMap::new(),
+            told: HashSet::new(),
+            pending: BTreeSet::new(),
+            learned: Vec::new(),
+            next_replayed: 0,
             orphans: Vec::new(),
             running: HashSet::new(),
+            later: HashMap::new(),
+            mark: 0,
             n_complete: 0,
             n_failed: 0,
             ending: None,
             fault: None,
         };
-        for trial in trials {
-            desk.known.insert(trial.genome.hash_hex());
+        for trial in &changes.trials {
             desk.n_seen.insert(trial.number, trial.curve.len());
-            if trial.state == TrialState::Running {
-                desk.orphans.push(trial.number);
-            }
-            desk.learn(&trial);
-            desk.trials.insert(trial.number, trial);
         }
-        desk.orphans.reverse(); // taken from the end, the lowest number first
+        desk.absorb(changes)?;
+        if holder.lease.is_none() {
+            let of_earlier = desk.trials.values();
+            let of_earlier = of_earlier.filter(|trial| trial.state == TrialState::Running);
+            desk.orphans = of_earlier.map(|trial| trial.number).collect();
+            desk.orphans.reverse(); // taken from the end, the lowest number first
+        }
         Ok(desk)
     }
 
@@ -115,7 +137,7 @@ impl<'a> Desk<'a> {
     }
 
     pub fn fail(&mut self, fault: StudyError) {
-        self.fault = Some(fault);
+        self.fault.get_or_insert(fault);
     }
 
     pub fn into_ending(self) -> Result<Ending, StudyError> {
@@ -133,25 +155,72 @@ impl<'a> Desk<'a> {
         self.running.contains(&number)
     }
 
-    /// What a free worker does: an orphan of an earlier sitting, a promotion, a new trial. `None` where there is
-    /// nothing to begin. It is written down before it runs.
-    pub fn next_task(&mut self, store: &dyn StudyStore) -> Result<Option<Task>, StudyError> {
-        loop {
-            if let Some(number) = self.orphans.pop() {
-                return self.take(store.take_over(number)?).map(Some);
+    /// Whether any worker has a trial, or one waits for a worker.
+    pub fn has_open_trials(&self) -> bool {
+        self.trials.values().any(Trial::is_open)
+    }
+
+    /// What a free worker does: an orphan of an earlier sitting, a trial that waits, a promotion, a new trial; the
+    /// last two only where it `may_begin`. `None` where there is nothing to do. It is written down before it runs.
+    pub fn next_task(
+        &mut self,
+        store: &dyn StudyStore,
+        budget: &Budget,
+        may_begin: bool,
+    ) -> Result<Option<Task>, StudyError> {
+        while let Some(number) = self.orphans.last().copied() {
+            let taken = store.take_over(number, self.holder);
+            if !matches!(&taken, Err(error) if error.is_passing()) {
+                self.orphans.pop();
             }
+            match taken {
+                // It is on lease, or was ended by hand.
+                Err(StoreError::Fenced { .. }) => {}
+                taken => return self.take(taken?).map(Some),
+            }
+        }
+        let busy: Vec<u64> = self.running.iter().copied().collect();
+        let claimed = store.claim(self.holder, &busy)?;
+        if let Some(trial) = claimed {
+            self.refresh(store)?;
+            return self.take(trial).map(Some);
+        }
+        if !may_begin {
+            self.refresh(store)?;
+            return Ok(None);
+        }
+        let _held = store.suggesting()?;
+        loop {
+            self.refresh(store)?;
             if let Next::Promote { number, .. } = self.scheduler.next() {
-                let trial = store.resume(number)?;
-                self.scheduler.promote(number);
-                return self.take(trial).map(Some);
+                match store.resume(number, self.holder) {
+                    Ok(trial) => {
+                        self.scheduler.promote(number);
+                        return self.take(trial).map(Some);
+                    }
+                    // Somebody else promoted it, or stopped it by hand.
+                    Err(StoreError::Fenced { .. }) => {
+                        let trial = store.trial(number)?;
+                        self.absorb(Changes {
+                            trials: vec![trial],
+                            mark: self.mark,
+                        })?;
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
             let number = self.next_number();
-            let n_trials = self.spec.budget.n_trials;
-            if n_trials.is_some_and(|n_trials| number >= n_trials) {
+            if budget.n_trials.is_some_and(|n_trials| number >= n_trials) {
                 return Ok(None);
             }
-            if let Some(task) = self.begin(number, store)? {
-                return Ok(Some(task));
+            match self.begin(number, store) {
+                Ok(Some(task)) => return Ok(Some(task)),
+                Ok(None) => {}
+                // Somebody else proposed at the same time: what it learned counts.
+                Err(StudyError::Store(StoreError::Taken { .. })) if self.holder.lease.is_some() => {
+                }
+                Err(error) => return Err(error),
             }
         }
     }
@@ -162,6 +231,7 @@ impl<'a> Desk<'a> {
 
     /// A new trial; `None` where it failed before it ran.
     fn begin(&mut self, number: u64, store: &dyn StudyStore) -> Result<Option<Task>, StudyError> {
+        self.learn();
         let purpose = |what: &str| seed_for(self.workshop.seed, &format!("{what} {number}"));
         let mut rng = ChaCha8Rng::seed_from_u64(purpose("proposal"));
         let mut hyper_rng = ChaCha8Rng::seed_from_u64(purpose("settings"));
@@ -191,9 +261,9 @@ impl<'a> Desk<'a> {
         let train = self.spec.train_for(&genome, &hyper, self.max_depth)?;
         let cost = Cost::of(&genome, &ports);
         let hash = genome.hash_hex();
-        let is_new = self.known.insert(hash.clone());
+        let is_new = !self.known.contains(&hash);
         let key = if is_new && !self.spec.repeats {
-            hash
+            hash.clone()
         } else {
             format!("{hash}-{number}")
         };
@@ -210,7 +280,7 @@ impl<'a> Desk<'a> {
             .collect();
         let donors = donors_wanted(&self.spec.sharing, &genome, &ports, &finished, parent);
         let teachers = self.teachers_now();
-        let trial = store.begin(&NewTrial {
+        let new = NewTrial {
             number,
             key,
             parent,
@@ -220,8 +290,14 @@ impl<'a> Desk<'a> {
             donors,
             teachers,
             batch_size: train.batch_size,
-        })?;
+            learned: self.learned.clone(),
+        };
+        let trial = store.begin(&new, Some(self.holder))?;
+        self.known.insert(hash);
         self.scheduler.begin(number);
+        self.running.insert(number);
+        self.trials.insert(number, trial.clone());
+        self.replay();
         if is_suggested && !self.space.limits().admit(&cost) {
             let failure = Failure {
                 kind: FailureKind::OverBudget,
@@ -231,17 +307,16 @@ impl<'a> Desk<'a> {
             let end = TrialEnd {
                 number,
                 attempt: trial.attempt,
-                state: TrialState::Failed { failure },
+                state: TrialState::Infeasible { failure },
                 curve: Vec::new(),
                 seconds: 0.0,
                 n_inherited: 0,
                 batch_size: trial.batch_size,
+                artifacts: Artifacts::default(),
             };
-            self.running.insert(number);
-            self.trials.insert(number, trial.clone());
-            if let Some(trial) = self.record(trial, Ok(Some(end)), store)? {
-                self.workshop.watch.trial(&trial);
-            }
+            store.finish(&end)?;
+            let trial = self.record(trial, end)?;
+            self.workshop.watch.trial(&trial);
             return Ok(None);
         }
         self.take(trial).map(Some)
@@ -252,26 +327,23 @@ impl<'a> Desk<'a> {
         let train = self
             .spec
             .train_for(&trial.genome, &trial.hyper, self.max_depth)?;
-        let donors = trial.donors.iter().filter_map(|number| {
-            let donor = self.trials.get(number)?;
-            Some((
-                *number,
-                donor.genome.clone(),
-                donor.scores()?.validation_loss,
-            ))
-        });
-        let donors = donors.collect();
-        let teachers = trial.teachers.iter();
-        let teachers = teachers.filter_map(|n| Some((*n, self.trials.get(n)?.genome.clone())));
-        let teachers = teachers.collect();
-        if let Some(hyper) = &mut self.hyper {
-            hyper.tell(&HyperObservation {
-                number: trial.number,
-                point: trial.hyper.clone(),
-                outcome: HyperOutcome::Running,
+        let sources = |numbers: &[u64]| -> Vec<Source> {
+            let found = numbers.iter().filter_map(|number| {
+                let source = self.trials.get(number)?;
+                Some(Source {
+                    number: *number,
+                    genome: source.genome.clone(),
+                    loss: source.scores()?.validation_loss,
+                    artifacts: source.artifacts.clone(),
+                })
             });
-        }
+            found.collect()
+        };
+        let (donors, teachers) = (sources(&trial.donors), sources(&trial.teachers));
+        self.tell_running(trial.number, trial.hyper.clone());
+        self.scheduler.begin(trial.number);
         self.running.insert(trial.number);
+        self.later.remove(&trial.number);
         self.trials.insert(trial.number, trial.clone());
         Ok(Task {
             trial,
@@ -313,44 +385,41 @@ impl<'a> Desk<'a> {
     /// A running trial has trained so far.
     pub fn observe_curve(&mut self, number: u64, losses: &[f64]) -> Verdict {
         let n_seen = self.n_seen.entry(number).or_default();
+        if losses.len() <= *n_seen {
+            // What it had trained beyond that was lost with its last worker.
+            *n_seen = losses.len().saturating_sub(1);
+            self.scheduler.rewind(number, *n_seen);
+        }
         let mut verdict = Verdict::GoOn;
-        for loss in &losses[(*n_seen).min(losses.len())..] {
+        for loss in &losses[*n_seen..] {
             verdict = self.scheduler.observe(number, *loss);
         }
         *n_seen = losses.len();
         verdict
     }
 
-    /// Writes a result down and learns from it; `None` where the trial was stopped.
-    pub fn record(
-        &mut self,
-        mut trial: Trial,
-        result: Result<Option<TrialEnd>, ArtefactError>,
-        store: &dyn StudyStore,
-    ) -> Result<Option<Trial>, StudyError> {
-        self.running.remove(&trial.number);
-        let Some(end) = result? else {
-            return Ok(None);
-        };
-        store.finish(&end)?;
+    /// Learns from a result that was written down.
+    pub fn record(&mut self, mut trial: Trial, end: TrialEnd) -> Result<Trial, StudyError> {
+        let number = trial.number;
         trial.state = end.state;
         trial.curve = end.curve;
         trial.seconds = end.seconds;
         trial.n_inherited = end.n_inherited;
         trial.batch_size = end.batch_size;
+        trial.artifacts = end.artifacts;
         match &trial.state {
-            TrialState::Failed { .. } => self.scheduler.fail(trial.number),
-            TrialState::Complete { .. } | TrialState::GivenUp { .. } => {
-                self.scheduler.end(trial.number);
+            TrialState::Failed { .. } | TrialState::Infeasible { .. } | TrialState::Stopped => {
+                self.scheduler.fail(number);
             }
-            TrialState::Running | TrialState::Paused { .. } => {}
+            TrialState::Complete { .. } | TrialState::GivenUp { .. } => {
+                self.scheduler.end(number);
+            }
+            TrialState::Queued | TrialState::Running | TrialState::Paused { .. } => {}
         }
-        let was_told = self.is_told(&self.trials[&trial.number]);
-        if !was_told {
-            self.learn(&trial);
-        }
-        self.trials.insert(trial.number, trial.clone());
-        if let TrialState::Failed { failure } = &trial.state
+        self.note(&trial);
+        self.trials.insert(number, trial.clone());
+        self.release(number)?;
+        if let Some(failure) = trial.failure()
             && self.n_complete == 0
             && self.n_failed >= MAX_FAILURES
         {
@@ -359,62 +428,30 @@ impl<'a> Desk<'a> {
                 reason: failure.reason.clone(),
             });
         }
-        Ok(Some(trial))
+        Ok(trial)
     }
 
-    /// Epochs after which a trial is told: its first stop, where all trials compare.
-    fn first_stop(&self, number: u64) -> usize {
-        let fresh = self.spec.fidelity.scheduler(self.spec.train.n_epochs);
-        fresh.map_or(usize::MAX, |mut fresh| fresh.begin(number))
-    }
-
-    fn is_told(&self, trial: &Trial) -> bool {
-        trial.state != TrialState::Running || trial.curve.len() >= self.first_stop(trial.number)
-    }
-
-    /// Tells controller and oracle of a trial that has come to its first stop: once, with the loss that it had
-    /// there, so that losses compare and a study that goes on is told what it was told before.
-    fn learn(&mut self, trial: &Trial) {
-        if !self.is_told(trial) {
-            return;
-        }
-        let first_stop = self.first_stop(trial.number);
-        let has_failed = trial.failure().is_some() && trial.curve.len() < first_stop;
-        let loss = match has_failed {
-            true => None,
-            false => losses(trial)
-                .into_iter()
-                .take(first_stop)
-                .filter(|loss| loss.is_finite())
-                .min_by(f64::total_cmp),
+    /// A trial does not run here any more: what the store said of it meanwhile counts, where it is newer.
+    pub fn release(&mut self, number: u64) -> Result<(), StudyError> {
+        self.running.remove(&number);
+        let Some(later) = self.later.remove(&number) else {
+            return Ok(());
         };
-        match loss {
-            Some(_) => self.n_complete += 1,
-            None => self.n_failed += 1,
-        }
-        if let Some(point) = self.space.point(&trial.genome) {
-            self.controller.tell(&Observation {
-                number: trial.number,
-                point,
-                parent: trial.parent,
-                outcome: loss,
-                costs: vec![
-                    trial.cost.n_params as f64,
-                    trial.cost.macs_per_second as f64,
-                ],
-            });
-        }
-        if let Some(hyper) = &mut self.hyper {
-            hyper.tell(&HyperObservation {
-                number: trial.number,
-                point: trial.hyper.clone(),
-                outcome: loss.map_or(HyperOutcome::Failed, HyperOutcome::Loss),
-            });
+        let known = self.trials.get(&number);
+        let is_newer = known.is_none_or(|known| {
+            later.attempt > known.attempt || (known.state == TrialState::Running && later != *known)
+        });
+        match is_newer {
+            true => self.absorb(Changes {
+                trials: vec![later],
+                mark: self.mark,
+            }),
+            false => Ok(()),
         }
     }
 }
 
-fn losses(trial: &Trial) -> Vec<f64> {
+pub(super) fn losses(trial: &Trial) -> Vec<f64> {
     let curve = trial.curve.iter();
     curve.map(|point| point.validation_loss).collect()
 }

@@ -59,7 +59,7 @@ mod tests {
     use crate::model::blocks::conv1d::Conv1dSpec;
     use crate::model::{Cost, Genome, Head, Ports};
     use crate::search::hyper::HyperPoint;
-    use crate::search::trial::{Failure, FailureKind, Scores, TrialState};
+    use crate::search::trial::{Artifacts, Failure, FailureKind, Scores, TrialState};
 
     fn trial(number: u64, parent: Option<u64>, loss: Option<f64>) -> Trial {
         let genome = Genome {
@@ -105,6 +105,9 @@ mod tests {
             seconds: 1.0,
             n_inherited: 0,
             batch_size: 64,
+            learned: vec![],
+            earlier: vec![],
+            artifacts: Artifacts::default(),
         }
     }
 
