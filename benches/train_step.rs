@@ -85,7 +85,8 @@ impl Training {
             optimizer: AdamWSpec {
                 beta_1: 0.9,
                 beta_2: 0.999,
-                epsilon: 1e-8,
+                // Large beside gradients that are all rounding, of which AdamW would make steps of full length.
+                epsilon: 1e-4,
                 weight_decay: 1e-2,
             }
             .init(),

@@ -54,10 +54,10 @@ def main() -> None:
     with wave.open(args.wav) as wav:
         assert (wav.getnchannels(), wav.getsampwidth(), wav.getframerate()) == (1, 2, 16_000), "16-bit mono 16 kHz"
         turn = wav.readframes(wav.getnframes())
-    # Four seconds of silence, so that a turn does not hear the one before; whole frames of 40 ms, so that all turns fall
+    # Four seconds of silence, so that a turn does not hear the one before; whole pieces of 320 ms, so that all turns fall
     # alike on the networks' strides.
     turn += bytes(4 * 32_000)
-    turn += bytes(-len(turn) % 1280 * 1)
+    turn += bytes(-len(turn) % 10_240)
     turn_s = len(turn) / 32_000
     n_turns = max(3, round(args.hours * 3600 / turn_s))
     runs = {n: push(args.kws_infer, args.bundle, turn, n_turns, n) for n in (320, 32_000)}

@@ -6,8 +6,10 @@
 
 Both sides train the networks of networks.json on one batch of 64 clips of [40, 98], in turn and in processes of their
 own, and count clips per second of CPU time; of the rounds the median is shown. PyTorch starts from the weights that our
-side drew, and the first three losses of both must agree to 1e-4, so it is the same training that is timed. (Later ones
-drift apart, like any two orders of summation: AdamW makes steps of full length out of gradients that are all rounding.)
+side drew, and the first three losses of both must agree to 1e-4, so it is the same training that is timed. (AdamW's
+epsilon is 1e-4 here: with the usual 1e-8 it makes steps of full length out of gradients that are all rounding, such as
+that of a scale before a normalisation. Later losses drift apart like any two orders of summation: the fifth of BC-ResNet-1
+by 6e-4 between PyTorch in single and in double precision.)
 With --keep-memory PyTorch's C library keeps freed memory, as our trainer asks of it by itself.
 """
 
@@ -114,6 +116,100 @@ def build(genome, weights):
         def forward(self, frames):
             return self.gru(frames.transpose(1, 2))[0].transpose(1, 2)
 
+    class Conv2d(nn.Module):
+        """Causal convolution over bands and time without bias; batch normalisation by channel and sub-band, and ReLU."""
+
+        def __init__(self, prefix, stride=(1, 1), dilation=(1, 1), depthwise=False, spans_bands=False, relu=True):
+            super().__init__()
+            weight = tensor(f"{prefix}.weight")
+            n_out, n_in, *kernel = weight.shape
+            groups = n_out if depthwise else 1
+            self.conv = nn.Conv2d(
+                n_in * groups, n_out, kernel, stride=stride, dilation=dilation, groups=groups, bias=False
+            )
+            self.kernel, self.stride, self.dilation = kernel, stride, dilation
+            self.spans_bands, self.relu = spans_bands, relu
+            with torch.no_grad():
+                self.conv.weight.copy_(weight)
+            self.norm = None
+            if f"{prefix}.norm.gamma" in weights:
+                gamma = tensor(f"{prefix}.norm.gamma")
+                self.n_subbands = len(gamma) // n_out
+                self.norm = nn.BatchNorm2d(len(gamma), eps=1e-5, momentum=0.1)
+                with torch.no_grad():
+                    self.norm.weight.copy_(gamma)
+                    self.norm.bias.copy_(tensor(f"{prefix}.norm.beta"))
+
+        def padding(self, n_bands):
+            """Before the first frame, and below the first and above the last band."""
+            n_past = (self.kernel[1] - 1) * self.dilation[1]
+            if self.spans_bands:
+                return (n_past, 0, 0, 0)
+            reach = (self.kernel[0] - 1) * self.dilation[0]
+            n_out = -(-n_bands // self.stride[0])
+            above = (n_out - 1) * self.stride[0] + reach + 1 - n_bands - reach // 2
+            return (n_past, 0, reach // 2, max(above, 0))
+
+        def forward(self, x):
+            x = x.unsqueeze(1) if x.dim() == 3 else x
+            padding = self.padding(x.shape[2])
+            x = self.conv(functional.pad(x, padding) if any(padding) else x)
+            if self.norm is not None:
+                n, c, f, t = x.shape
+                x = x.reshape(n, c * self.n_subbands, f // self.n_subbands, t)
+                x = self.norm(x).reshape(n, c, f, t)
+            return functional.relu(x) if self.relu else x
+
+    class Residual2d(nn.Module):
+        def __init__(self, prefix, dilation):
+            super().__init__()
+            self.first = Conv2d(f"{prefix}.first", dilation=dilation)
+            self.second = Conv2d(f"{prefix}.second", dilation=dilation, relu=False)
+            name = f"{prefix}.shortcut"
+            has_shortcut = f"{name}.weight" in weights
+            self.shortcut = Conv2d(name, relu=False) if has_shortcut else nn.Identity()
+
+        def forward(self, x):
+            return functional.relu(self.second(self.first(x)) + self.shortcut(x))
+
+    class BcResidual(nn.Module):
+        def __init__(self, prefix, stride_bands, dilation_frames):
+            super().__init__()
+            name = f"{prefix}.transition"
+            has_transition = f"{name}.weight" in weights
+            self.transition = Conv2d(name) if has_transition else None
+            self.frequency = Conv2d(f"{prefix}.frequency", (stride_bands, 1), depthwise=True, relu=False)
+            temporal = f"{prefix}.broadcast.temporal"
+            self.temporal = ConvNorm(temporal, dilation=dilation_frames, depthwise=True, relu=False)
+            self.pointwise = Matrix(f"{prefix}.broadcast.pointwise")
+
+        def forward(self, x):
+            frequency = self.frequency(x if self.transition is None else self.transition(x))
+            temporal = functional.silu(self.temporal(frequency.mean(dim=2)))
+            y = frequency + self.pointwise(temporal).unsqueeze(2)
+            return functional.relu(y if self.transition is not None else y + x)
+
+    class Pool(nn.Module):
+        """The mean over groups of bands and the last frames, of those that exist."""
+
+        def __init__(self, window_bands, window_frames, stride_frames):
+            super().__init__()
+            self.window, self.stride = (window_bands, window_frames), (window_bands, stride_frames)
+
+        def forward(self, x):
+            n_bands, n_frames = x.shape[2:]
+            n_missing = -n_bands % self.window[0]
+            padded = functional.pad(x, (self.window[1] - 1, 0, 0, n_missing))
+            sums = functional.avg_pool2d(padded, self.window, self.stride, divisor_override=1)
+            counts = torch.arange(1, n_frames + 1, self.stride[1]).clamp(max=self.window[1])
+            bands = torch.full((sums.shape[2], 1), float(self.window[0]))
+            bands[-1] -= n_missing
+            return sums / (bands * counts)
+
+    class MeanOfBands(nn.Module):
+        def forward(self, x):
+            return x.mean(dim=2)
+
     class Head(nn.Module):
         def __init__(self, with_deviation):
             super().__init__()
@@ -149,9 +245,25 @@ def build(genome, weights):
             return [ConvNorm(f"{prefix}.projection")]
         if kind == "gru":
             return [Gru(f"{prefix}.gru")]
+        strides = (spec.get("stride_bands", 1), stride)
+        if kind == "conv2d":
+            return [Conv2d(f"{prefix}.conv", strides)]
+        if kind == "separable-conv2d":
+            return [Conv2d(f"{prefix}.depthwise", strides, depthwise=True), Conv2d(f"{prefix}.pointwise")]
+        if kind == "residual2d":
+            return [Residual2d(prefix, (spec["dilation_bands"], spec["dilation_frames"]))]
+        if kind == "bc-residual":
+            return [BcResidual(prefix, spec["stride_bands"], spec["dilation_frames"])]
+        if kind == "collapse-bands":
+            depthwise = Conv2d(f"{prefix}.depthwise", depthwise=True, spans_bands=True, relu=False)
+            return [depthwise, Conv2d(f"{prefix}.pointwise"), MeanOfBands()]
+        if kind == "pool" and spec["reduction"] == "mean":
+            return [Pool(spec["window_bands"], spec["window_frames"], stride)]
+        if kind == "pool-bands" and spec["reduction"] == "mean":
+            return [MeanOfBands()]
         raise ValueError(f"found block kind {kind}, which this script does not build")
 
-    layers = block("stem", genome["stem"])
+    layers = block("stem", genome["stem"]) if "stem" in genome else []
     for i, spec in enumerate(genome["blocks"]):
         layers += block(f"blocks.{i}", spec)
     return nn.Sequential(*layers, Head(genome["head"]["kind"] == "statistics"))
@@ -165,7 +277,7 @@ def measure(kind, seconds, weights_path):
     torch.set_num_threads(1)
     genome = json.loads(NETWORKS.read_text())[kind]
     network = build(genome, read_safetensors(weights_path))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, eps=1e-8, weight_decay=1e-2, fused=True)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, eps=1e-4, weight_decay=1e-2, fused=True)
     index = torch.arange(N_BATCH * N_MELS * N_FRAMES, dtype=torch.int64)
     frames = ((index * 7919) % 997).float() / 500.0 - 1.0
     frames = frames.reshape(N_BATCH, N_MELS, N_FRAMES)

@@ -106,8 +106,8 @@ fn cells(row: &Row) -> [String; 11] {
 /// What makes the rows of some runs no comparison, if anything does.
 fn warnings(runs: &[(String, Report)]) -> Vec<String> {
     let test = |report: &Report| {
-        let splits = report.corpus.splits.iter();
-        let test = splits.filter(|split| split.name == "test").next();
+        let mut splits = report.corpus.splits.iter();
+        let test = splits.find(|split| split.name == "test");
         (report.corpus.name.clone(), test.cloned())
     };
     let mut warnings = Vec::new();

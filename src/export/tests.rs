@@ -347,6 +347,7 @@ fn labels_and_front_end_travel_with_the_graph() {
     let frontend = serde_json::from_value(value("auricle.frontend")).unwrap();
     assert_eq!(bundle.frontend, frontend);
     assert_eq!(value("auricle.form"), "clip");
+    assert_eq!(value("auricle.answer_frames"), 4);
 }
 
 /// `AURICLE_ONNX_FOLDER=DIR cargo test export::` leaves every kind there for `benches/onnx/check.py`.

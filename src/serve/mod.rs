@@ -108,14 +108,14 @@ pub(crate) fn refused(reason: impl Into<String>) -> ClientError {
 ///
 /// # Errors
 ///
-/// Where [`Bundle::validate`] finds one; afterwards it does not return.
+/// Where [`Bundle::validate`] finds one. It does not return otherwise.
 pub fn serve(
     listener: &TcpListener,
     protocol: Protocol,
     bundle: &Arc<Bundle>,
     limits: Limits,
     tell: &Arc<dyn Fn(Notice) + Send + Sync>,
-) -> Result<std::convert::Infallible, BundleError> {
+) -> Result<(), BundleError> {
     Session::new(bundle)?;
     let n_clients = Arc::new(AtomicUsize::new(0));
     loop {

@@ -9,10 +9,11 @@
 const AVERAGED_FRAMES: u64 = 5;
 /// A pause this short lies within a word (the closure of a stop consonant).
 const PAUSE_FRAMES: u64 = 15;
-/// How far below the loudest frame a word's frames lie, in nats of power: 15 dB.
-const DEPTH_NATS: f32 = 3.45;
+/// How far below the loudest frame a word's frames lie, in nats of power: 28 dB, as weak
+/// fricatives do.
+const DEPTH_NATS: f32 = 6.5;
 /// The same as a share of the way down to the quietest frame, where that is less.
-const DEPTH_SHARE: f32 = 0.6;
+const DEPTH_SHARE: f32 = 0.8;
 
 /// The first frame of a word and the one behind its last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,10 +136,18 @@ mod tests {
     #[test]
     fn a_word_between_silences_is_found_wherever_the_peak_is() {
         for peak in [190, 200, 215, 230] {
-            check(heard(240, &[150..190]).word_before(peak), 150, 190);
+            check(
+                heard(240, std::slice::from_ref(&(150..190))).word_before(peak),
+                150,
+                190,
+            );
         }
         // Before its end, too.
-        check(heard(240, &[150..190]).word_before(180), 150, 190);
+        check(
+            heard(240, std::slice::from_ref(&(150..190))).word_before(180),
+            150,
+            190,
+        );
     }
 
     #[test]

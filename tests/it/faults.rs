@@ -180,10 +180,11 @@ fn a_worker_frozen_past_its_lease_finds_its_trial_with_another_and_goes_on() {
 #[test]
 fn a_worker_told_to_end_hands_its_trial_back_and_another_goes_on_from_its_last_epoch() {
     let n_trials = 1;
-    let Some((server, mut fleet, _witness)) = fleet(n_trials, 12, 60) else {
+    let Some((server, mut fleet, _witness)) = fleet(n_trials, 60, 60) else {
         return;
     };
-    fleet.lease_ms = 60_000;
+    // A third of it passes between two signs of life, which bring the curve along.
+    fleet.lease_ms = 3_000;
     let store = fleet.store();
     let first = fleet.worker("first");
     wait_until("some epochs are over", || {

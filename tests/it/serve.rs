@@ -69,6 +69,12 @@ fn the_wyoming_package_hears_what_the_file_says() {
     );
     let words: Vec<&str> = expected.iter().map(|line| line.keyword.as_str()).collect();
     assert!(!words.is_empty());
+    // Half a second of hum in every second and a half.
+    let gaps = expected
+        .windows(2)
+        .map(|pair| pair[1].start_s - pair[0].start_s);
+    assert!(gaps.into_iter().all(|gap_s| gap_s > 1.0), "{expected:?}");
+    assert!(expected.iter().all(|line| line.latency_s >= 0.0));
     assert_eq!(answer["detections"], serde_json::json!(words));
 }
 

@@ -70,7 +70,7 @@ pub(super) fn download(
     let mut faults: Vec<String> = Vec::new();
     for _ in 0..rules.n_rounds.max(1) {
         for url in &archive.urls {
-            match job.from_mirror(url, &mut faults)? {
+            match job.ask_mirror(url, &mut faults)? {
                 Some(sums) => {
                     fs::rename(&job.part, file).map_err(FetchError::io(file))?;
                     let _ = fs::remove_file(job.memory_path());
@@ -130,7 +130,7 @@ impl Job<'_> {
     }
 
     /// Tries one mirror until it brings nothing new several times over. `None`: it is of no use now.
-    fn from_mirror(
+    fn ask_mirror(
         &mut self,
         url: &str,
         faults: &mut Vec<String>,

@@ -67,7 +67,7 @@ fn hasty() -> Rules {
         n_rounds: 1,
         pause: Duration::ZERO,
         answer_timeout: Duration::from_secs(5),
-        silence_timeout: Duration::from_millis(500),
+        silence_timeout: Duration::from_secs(2),
         reserve_bytes: 1 << 20,
         max_ratio: 20,
         small_bytes: 4 << 20,

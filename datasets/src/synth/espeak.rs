@@ -1,7 +1,7 @@
 //! The program espeak-ng: is it there, what can it speak, and its speech as samples.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -114,13 +114,34 @@ impl Espeak {
         })
     }
 
-    /// The sounds of a word as a voice says it, without stress; none for what is not spoken.
-    pub fn sounds(&self, word: &str, voice: &str) -> Result<Vec<String>, SynthError> {
+    /// The sounds of each word as a voice says it, without stress; none for what is not spoken.
+    pub fn sounds(&self, words: &[String], voice: &str) -> Result<Vec<Vec<String>>, SynthError> {
+        // Much more would fill the pipe before anybody reads it.
+        const N_AT_A_TIME: usize = 500;
+        let mut sounds = Vec::with_capacity(words.len());
+        for some in words.chunks(N_AT_A_TIME) {
+            // A paragraph each: a line of sounds comes back for each.
+            let text: Vec<String> = some.iter().map(|word| word.replace('_', " ")).collect();
+            let said = self.phonetic(&text.join("\n\n"), voice)?;
+            let lines: Vec<&str> = said.lines().collect();
+            if lines.len() == some.len() {
+                sounds.extend(lines.into_iter().map(sounds_of));
+                continue;
+            }
+            // A word that is not spoken leaves no line, and nobody could tell which it was.
+            for word in text {
+                sounds.push(sounds_of(&self.phonetic(&word, voice)?));
+            }
+        }
+        Ok(sounds)
+    }
+
+    /// A text in phonetic letters, sounds apart by `_`.
+    fn phonetic(&self, text: &str, voice: &str) -> Result<String, SynthError> {
         let mut command = Command::new(&self.program);
-        command.args(["-q", "--ipa", "--sep=_", "-v", voice, "--"]);
-        command.arg(word.replace('_', " "));
-        let output = self.run(&mut command)?;
-        Ok(sounds_of(&String::from_utf8_lossy(&output.stdout)))
+        command.args(["-q", "--ipa", "--sep=_", "-v", voice, "--stdin"]);
+        let output = self.run_with(&mut command, text.as_bytes())?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     fn listing(&self, flag: &str) -> Result<String, SynthError> {
@@ -129,19 +150,32 @@ impl Espeak {
     }
 
     fn run(&self, command: &mut Command) -> Result<Output, SynthError> {
-        let output =
-            command
-                .stdin(Stdio::null())
-                .output()
-                .map_err(|source| match source.kind() {
-                    io::ErrorKind::NotFound => SynthError::ProgramMissing {
-                        program: self.program.clone(),
-                    },
-                    _ => SynthError::Io {
-                        path: self.program.clone(),
-                        source,
-                    },
-                })?;
+        self.run_with(command, &[])
+    }
+
+    /// Runs with a short text on standard input.
+    fn run_with(&self, command: &mut Command, input: &[u8]) -> Result<Output, SynthError> {
+        let talk = |command: &mut Command| {
+            let mut child = command
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()?;
+            if let Some(mut stdin) = child.stdin.take() {
+                // Who does not read its input says why by its status.
+                let _ = stdin.write_all(input);
+            }
+            child.wait_with_output()
+        };
+        let output = talk(command).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => SynthError::ProgramMissing {
+                program: self.program.clone(),
+            },
+            _ => SynthError::Io {
+                path: self.program.clone(),
+                source,
+            },
+        })?;
         if output.status.success() {
             return Ok(output);
         }

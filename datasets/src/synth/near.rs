@@ -7,9 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Espeak, SynthError};
+use crate::seeded::rank;
 
 /// Everyday English words, one a line.
 const EVERYDAY: &str = include_str!("everyday.txt");
+
+/// The farthest that a near miss may be.
+const FARTHEST: f64 = 0.5;
 
 /// The fewest letters of a fragment or a changed spelling.
 const MIN_LETTERS: usize = 3;
@@ -25,8 +29,9 @@ pub struct NearMiss {
     pub distance: f64,
 }
 
-/// The words to say beside the keywords so that these are told from their neighbours: for each keyword the `n_each` nearest
-/// that sound different, everyday words before made-up ones of the same distance.
+/// The words to say beside the keywords so that these are told from their neighbours: for each keyword up to `n_each` that
+/// sound different and share half of its sounds or more, in turn the nearest everyday word, beginning or end, and changed
+/// spelling.
 ///
 /// `voice` is the espeak-ng voice that sounds are taken from; `more` are further candidates, such as a list of words of
 /// another language.
@@ -44,72 +49,75 @@ pub fn near_misses(
     let everyday = voice.starts_with("en").then(|| EVERYDAY.lines());
     let everyday = everyday.into_iter().flatten().map(str::to_owned);
     let said: BTreeSet<String> = everyday.chain(more.iter().cloned()).collect();
-    let mut sounds = Sounds {
-        espeak,
-        voice,
-        known: BTreeMap::new(),
-    };
-    let keyword_sounds = keywords
-        .iter()
-        .map(|keyword| sounds.of(keyword))
-        .collect::<Result<Vec<_>, _>>()?;
+    let made_up: Vec<MadeUp> = keywords.iter().map(|k| made_up(k)).collect();
+    let asked = keywords.iter().chain(&said).chain(
+        made_up
+            .iter()
+            .flat_map(|words| words.cut.iter().chain(&words.changed)),
+    );
+    let asked: Vec<String> = asked
+        .cloned()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let answers = espeak.sounds(&asked, voice)?;
+    let sounds: BTreeMap<&String, Vec<String>> = asked.iter().zip(answers).collect();
+    let keyword_sounds: Vec<&Vec<String>> = keywords.iter().map(|k| &sounds[k]).collect();
     let mut taken: BTreeSet<String> = keywords.iter().cloned().collect();
     let mut chosen = Vec::new();
-    for (keyword, of_keyword) in keywords.iter().zip(&keyword_sounds) {
-        let made_up = changed_spellings(keyword);
-        let candidates = said
-            .iter()
-            .map(|word| (word, false))
-            .chain(made_up.iter().map(|word| (word, true)));
-        let mut ranked = Vec::new();
-        for (word, is_made_up) in candidates {
-            if taken.contains(word) {
-                continue;
-            }
-            let of_word = sounds.of(word)?;
-            // What sounds like any keyword would be a wrong label.
-            if of_word.is_empty() || keyword_sounds.contains(&of_word) {
-                continue;
-            }
-            let longest = of_keyword.len().max(of_word.len()).max(1);
-            let distance = edit_distance(of_keyword, &of_word) as f64 / longest as f64;
-            ranked.push((distance, is_made_up, word.clone(), of_word));
-        }
-        ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then((a.1, &a.2).cmp(&(b.1, &b.2))));
-        let mut spoken = BTreeSet::new();
-        for (distance, _, word, of_word) in ranked {
-            if spoken.len() == n_each {
+    for ((keyword, made_up), of_keyword) in keywords.iter().zip(&made_up).zip(&keyword_sounds) {
+        let kinds = [
+            said.iter().collect::<Vec<_>>(),
+            made_up.cut.iter().collect(),
+            made_up.changed.iter().collect(),
+        ];
+        let ranked = kinds.map(|words| {
+            let mut ranked: Vec<(f64, &String, &Vec<String>)> = words
+                .into_iter()
+                .map(|word| (word, &sounds[word]))
+                // What sounds like any keyword would be a wrong label.
+                .filter(|(_, of_word)| !of_word.is_empty() && !keyword_sounds.contains(of_word))
+                .map(|(word, of_word)| {
+                    let longest = of_keyword.len().max(of_word.len()).max(1);
+                    let distance = edit_distance(of_keyword, of_word) as f64 / longest as f64;
+                    (distance, word, of_word)
+                })
+                .filter(|(distance, ..)| *distance <= FARTHEST)
+                .collect();
+            // Of equals in an order that does not begin every list with `a`.
+            ranked.sort_by(|a, b| {
+                a.0.total_cmp(&b.0)
+                    .then_with(|| rank(0, a.1).cmp(&rank(0, b.1)))
+            });
+            ranked.into_iter()
+        });
+        // Some of each kind, in turn.
+        let (mut ranked, mut spoken, mut of_this) = (ranked, BTreeSet::new(), Vec::new());
+        let mut n_empty = 0;
+        for kind in (0..ranked.len()).cycle() {
+            if of_this.len() == n_each || n_empty == ranked.len() {
                 break;
             }
             // Two spellings of one sound teach nothing twice.
-            if spoken.insert(of_word) && taken.insert(word.clone()) {
-                chosen.push(NearMiss {
-                    word,
-                    keyword: keyword.clone(),
-                    distance,
-                });
-            }
+            let next = ranked[kind]
+                .find(|(_, word, of_word)| !taken.contains(*word) && !spoken.contains(*of_word));
+            let Some((distance, word, of_word)) = next else {
+                n_empty += 1;
+                continue;
+            };
+            n_empty = 0;
+            spoken.insert(of_word);
+            taken.insert(word.clone());
+            of_this.push(NearMiss {
+                word: word.clone(),
+                keyword: keyword.clone(),
+                distance,
+            });
         }
+        of_this.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+        chosen.extend(of_this);
     }
     Ok(chosen)
-}
-
-/// How words are spoken, asked once each.
-struct Sounds<'a> {
-    espeak: &'a Espeak,
-    voice: &'a str,
-    known: BTreeMap<String, Vec<String>>,
-}
-
-impl Sounds<'_> {
-    fn of(&mut self, word: &str) -> Result<Vec<String>, SynthError> {
-        if let Some(sounds) = self.known.get(word) {
-            return Ok(sounds.clone());
-        }
-        let sounds = self.espeak.sounds(word, self.voice)?;
-        self.known.insert(word.to_owned(), sounds.clone());
-        Ok(sounds)
-    }
 }
 
 /// The sounds of a line of espeak-ng's phonetic letters, such as `dʒ_ˈɑːɹ_v_ɪ_s`, without stress.
@@ -121,18 +129,25 @@ pub(super) fn sounds_of(line: &str) -> Vec<String> {
         .collect()
 }
 
-/// Beginnings and ends of a word, and the word with one letter changed, doubled in place of another or left out.
-fn changed_spellings(keyword: &str) -> BTreeSet<String> {
+/// Spellings that nobody would look up.
+struct MadeUp {
+    /// Beginnings and ends of the word.
+    cut: BTreeSet<String>,
+    /// The word with one letter changed or left out.
+    changed: BTreeSet<String>,
+}
+
+fn made_up(keyword: &str) -> MadeUp {
     const VOWELS: [char; 5] = ['a', 'e', 'i', 'o', 'u'];
     const CONSONANTS: [char; 12] = ['b', 'd', 'f', 'g', 'k', 'l', 'm', 'n', 'p', 'r', 's', 't'];
     let letters: Vec<char> = keyword.chars().collect();
-    let mut changed = BTreeSet::new();
-    let mut put = |letters: Vec<char>| {
+    let (mut cut, mut changed) = (BTreeSet::new(), BTreeSet::new());
+    let put = |words: &mut BTreeSet<String>, letters: Vec<char>| {
         let word: String = letters.into_iter().collect();
         let word = word.trim_matches('_').to_owned();
         let n_letters = word.chars().filter(|c| c.is_alphabetic()).count();
         if n_letters >= MIN_LETTERS && word.starts_with(char::is_alphanumeric) {
-            changed.insert(word);
+            words.insert(word);
         }
     };
     for at in 0..letters.len() {
@@ -145,16 +160,18 @@ fn changed_spellings(keyword: &str) -> BTreeSet<String> {
         for &other in others.iter().filter(|&&other| other != lower) {
             let mut word = letters.clone();
             word[at] = other;
-            put(word);
+            put(&mut changed, word);
         }
         let mut word = letters.clone();
         word.remove(at);
-        put(word);
-        put(letters[..at].to_vec());
-        put(letters[at..].to_vec());
+        put(&mut changed, word);
+        put(&mut cut, letters[..at].to_vec());
+        put(&mut cut, letters[at..].to_vec());
     }
+    cut.remove(keyword);
     changed.remove(keyword);
-    changed
+    changed.retain(|word| !cut.contains(word));
+    MadeUp { cut, changed }
 }
 
 /// The fewest sounds to put in, leave out or replace (Levenshtein 1966).
@@ -203,16 +220,19 @@ mod tests {
 
     #[test]
     fn spellings_are_changed_in_one_place_or_cut() {
-        let changed = changed_spellings("alexa");
-        for word in ["elexa", "alexo", "alera", "alex", "exa", "aleka", "lexa"] {
+        let MadeUp { cut, changed } = made_up("alexa");
+        for word in ["elexa", "alexo", "alera", "aleka", "aexa"] {
             assert!(changed.contains(word), "{word}");
         }
-        assert!(!changed.contains("alexa") && !changed.contains("al"));
-        assert!(
-            changed_spellings("hey_you")
-                .iter()
-                .all(|word| { !word.starts_with('_') && !word.ends_with('_') })
+        assert_eq!(
+            cut.iter().collect::<Vec<_>>(),
+            ["ale", "alex", "exa", "lexa"]
         );
+        assert!(!changed.contains("alexa") && !changed.contains("lexa"));
+        let MadeUp { cut, changed } = made_up("hey_you");
+        assert!(cut.contains("hey") && cut.contains("you"));
+        let whole = |word: &String| !word.starts_with('_') && !word.ends_with('_');
+        assert!(cut.iter().chain(&changed).all(whole));
     }
 
     #[test]

@@ -13,8 +13,9 @@ use crate::allocations::most_bytes;
 
 /// Half of all damage goes here: headers are short.
 const HEADER_BYTES: usize = 96;
-/// What reading may hold at a time: decoders' tables, the resampler's filter, packets.
-const MOST_BYTES: u64 = 48 << 20;
+/// What reading may hold at a time: decoders' tables, packets, and the resampler's filter, which from a rate that
+/// shares no divisor with ours takes most: 130 MB from 767,999 Hz.
+const MOST_BYTES: u64 = 192 << 20;
 /// Longest sound that may come of a file of half a second: at the lowest rate that is taken, with FLAC's frames
 /// of silence.
 const MOST_S: f64 = 120.0;

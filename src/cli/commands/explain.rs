@@ -66,7 +66,8 @@ pub fn explain(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         .map(|detection| (at_s(detection.at_sample), detection.keyword.clone()))
         .collect();
 
-    let frames = LogMel::new(&bundle.frontend)?.clip(&samples);
+    let plan = LogMel::new(&bundle.frontend)?;
+    let frames = plan.clip(&samples);
     let n_mels = bundle.frontend.n_mels;
     let finite = frames.values.iter().copied().filter(|x| x.is_finite());
     let ends = finite.fold([f32::INFINITY, f32::NEG_INFINITY], |[low, high], x| {
@@ -75,17 +76,21 @@ pub fn explain(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let peak = samples.iter().fold(0.0_f32, |peak, x| peak.max(x.abs()));
     let detector = &bundle.detector;
     let end_s = seconds.max(answers.last().map_or(0.0, |last| last.0));
+    // All pictures over the same time: the stream goes on in silence behind the clip's end.
+    let mut heard = samples.clone();
+    let n_heard = (end_s * f64::from(rate_hz)).round() as usize;
+    heard.resize(n_heard.max(samples.len()), 0.0);
     let (first, decision) = (ranked[0], decision(&bundle, &detections, at_s));
     let parts = [
         SoundSection {
             title: "The sound".into(),
             note: format!("{seconds:.2} s at {rate_hz} Hz, louder than {peak:.3} nowhere"),
-            pictures: vec![waveform(&samples, seconds, peak)],
+            pictures: vec![waveform(&heard, end_s, peak)],
         },
         SoundSection {
             title: "What the networks are given".into(),
             note: format!("{} frames of {n_mels} bands, log-mel", frames.n_frames()),
-            pictures: vec![heat(&frames.values, n_mels, seconds, ends)],
+            pictures: vec![heat(&plan.clip(&heard).values, n_mels, end_s, ends)],
         },
         SoundSection {
             title: "Probabilities over time, as a stream".into(),

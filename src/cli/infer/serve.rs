@@ -70,7 +70,7 @@ pub fn serve(args: &ServeArgs, err: &mut dyn Write) -> anyhow::Result<()> {
             .collect();
         for thread in serving {
             match thread.join() {
-                Ok(served) => match served? {},
+                Ok(served) => served?,
                 Err(_) => bail!("a server has failed"),
             }
         }

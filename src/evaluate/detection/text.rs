@@ -9,9 +9,10 @@ use crate::evaluate::{Interval, Measured};
 
 /// The head of the columns that [`row`] writes, after a name `n_name` wide.
 pub fn head(name: &str, n_name: usize) -> String {
-    let columns =
-        "  targets  missed     95 % (Wilson)   false/h   95 % (Poisson)   hours   latency";
-    format!("{name:<n_name$}{columns}\n")
+    format!(
+        "{name:<n_name$}{:>9}{:>9}{:>18}{:>10}{:>17}{:>8}{:>10}\n",
+        "targets", "missed", "95 % (Wilson)", "false/h", "95 % (Poisson)", "hours", "latency"
+    )
 }
 
 /// One judgement in a line.

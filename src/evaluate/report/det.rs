@@ -18,30 +18,32 @@ svg{background:#fff;font-family:system-ui,sans-serif}text{fill:#16181d;font-size
 .all{stroke:#16181d}.k1{stroke:#2463c2}.k2{stroke:#d9622b}.k3{stroke:#16966a}.range{stroke:#c43c3c;stroke-width:1.5}\
 .chosen{fill:#c43c3c}";
 
+/// A name, the class of its style, and its points: false accepts and misses.
+type Line = (String, &'static str, Vec<(f64, f64)>);
+
 /// The curve of a sweep, of all keywords and of the first few, with the operating point that was chosen and its intervals.
 pub fn det_svg(title: &str, points: &[OperatingPoint], chosen: &RecordingJudgement) -> String {
-    let lines: Vec<(String, &str, Vec<(f64, f64)>)> =
-        std::iter::once(("all keywords", "curve all"))
-            .map(|(name, class)| {
-                (
-                    name.to_owned(),
-                    class,
-                    curve(points, |judged| Some(&judged.total)),
-                )
-            })
-            .chain(
-                keywords(points)
-                    .into_iter()
-                    .zip(CLASSES)
-                    .map(|(name, class)| {
-                        let line = curve(points, |judged| {
-                            let mut keywords = judged.per_keyword.iter();
-                            keywords.find(|keyword| keyword.keyword.as_ref() == Some(&name))
-                        });
-                        (cut(&name, 20), class, line)
-                    }),
+    let lines: Vec<Line> = std::iter::once(("all keywords", "curve all"))
+        .map(|(name, class)| {
+            (
+                name.to_owned(),
+                class,
+                curve(points, |judged| Some(&judged.total)),
             )
-            .collect();
+        })
+        .chain(
+            keywords(points)
+                .into_iter()
+                .zip(CLASSES)
+                .map(|(name, class)| {
+                    let line = curve(points, |judged| {
+                        let mut keywords = judged.per_keyword.iter();
+                        keywords.find(|keyword| keyword.keyword.as_ref() == Some(&name))
+                    });
+                    (cut(&name, 20), class, line)
+                }),
+        )
+        .collect();
 
     let hours = chosen.total.exposure_h.max(1e-3);
     // What has no false accept lies at the left edge: below one in all the hours there is nothing to see.

@@ -9,7 +9,7 @@ use super::tables::put;
 
 const WIDTH: f64 = 1000.0;
 const LEFT: f64 = 62.0;
-const RIGHT: f64 = WIDTH - 10.0;
+const RIGHT: f64 = WIDTH - 24.0;
 
 /// Colours of the heat map, darkest first.
 const COLOURS: [[u8; 3]; 5] = [
@@ -223,7 +223,7 @@ fn base64(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for three in bytes.chunks(3) {
         let byte = |i: usize| u32::from(three.get(i).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        let bits = (byte(0) << 16) | (byte(1) << 8) | byte(2);
         for digit in 0..4 {
             if digit <= three.len() {
                 let at = (bits >> (18 - 6 * digit)) & 63;

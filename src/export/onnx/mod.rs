@@ -140,6 +140,16 @@ fn refuse_whole_clips(index: usize, genome: &Genome, n_mels: usize) -> Result<()
     Err(ExportError::CannotStream { index, place })
 }
 
+/// Frames from one answer to the next: those of the fastest member.
+fn answer_frames(bundle: &Bundle) -> usize {
+    let jumps = bundle.members.iter().map(|member| {
+        let wirings = member.genome.wirings(bundle.frontend.n_mels);
+        let strides = wirings.iter().map(|(_, wiring)| wiring.stride_frames());
+        strides.product::<usize>()
+    });
+    jumps.min().unwrap_or(1)
+}
+
 /// What a program needs beside the graph, each value JSON but the title.
 fn metadata(bundle: &Bundle, form: Form) -> Vec<proto::Entry> {
     let json = |value: serde_json::Result<String>| value.expect("plain data is JSON");
@@ -163,6 +173,7 @@ fn metadata(bundle: &Bundle, form: Form) -> Vec<proto::Entry> {
             json(serde_json::to_string(&bundle.detector)),
         ),
         ("auricle.clip_ms", bundle.clip_ms.to_string()),
+        ("auricle.answer_frames", answer_frames(bundle).to_string()),
         (
             "auricle.provenance",
             json(serde_json::to_string(&bundle.provenance)),

@@ -23,16 +23,17 @@ pub(crate) fn folded(
 }
 
 #[cfg(feature = "search")]
-pub(crate) use trainable::{init, load, store};
+pub(crate) use trainable::{init, load, mode, remember, store};
 
 #[cfg(feature = "search")]
 mod trainable {
     use burn::module::Param;
     use burn::nn::BatchNorm;
-    use burn::tensor::Device;
+    use burn::tensor::{Device, Tensor};
 
     use super::EPSILON;
     use crate::model::layers::{first_weights, tensors};
+    use crate::model::ops::norm::Statistics;
     use crate::model::weights::{Weights, WeightsError};
 
     /// Leaves a normalisation that changes nothing under `prefix`.
@@ -76,5 +77,37 @@ mod trainable {
         let (mean, var) = (&norm.running_mean, &norm.running_var);
         tensors::store(weights, name("running_mean"), mean.value_sync());
         tensors::store(weights, name("running_var"), var.value_sync());
+    }
+
+    /// What values on that device are to be normalised with: running statistics, or `None` for their batch's own.
+    /// Nothing at all where a training runs with running statistics.
+    pub(crate) fn mode(norm: &BatchNorm, device: &Device) -> Option<Option<Statistics>> {
+        if device.is_autodiff() {
+            return norm.training.is_enabled().then_some(None);
+        }
+        let numbers = |tensor: Tensor<1>| tensor.into_data().iter::<f32>().collect();
+        Some(Some(Statistics {
+            mean: numbers(norm.running_mean.value_sync()),
+            variance: numbers(norm.running_var.value_sync()),
+        }))
+    }
+
+    /// Moves the running statistics towards those of a batch.
+    pub(crate) fn remember(norm: &BatchNorm, batch: Statistics) {
+        let share = norm.momentum as f32;
+        for (running, batch) in [
+            (&norm.running_mean, batch.mean),
+            (&norm.running_var, batch.variance),
+        ] {
+            let before = running.value_sync();
+            let device = before.device();
+            let moved: Vec<f32> = before
+                .into_data()
+                .iter::<f32>()
+                .zip(batch)
+                .map(|(before, batch)| before * (1.0 - share) + batch * share)
+                .collect();
+            running.update(Tensor::from_floats(&moved[..], &device));
+        }
     }
 }

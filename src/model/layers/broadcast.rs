@@ -126,10 +126,12 @@ mod trainable {
     use rand::Rng;
 
     use super::BroadcastShape;
-    use crate::model::layers::Trainable;
     use crate::model::layers::conv_norm::ConvNorm;
     use crate::model::layers::linear::Linear;
+    use crate::model::layers::{Trainable, batch_norm};
     use crate::model::lengths::Lengths;
+    use crate::model::ops::planes::broadcast::{Parameters, broadcast};
+    use crate::model::port::Port;
     use crate::model::weights::{Weights, WeightsError};
 
     /// The trainable form.
@@ -137,7 +139,8 @@ mod trainable {
     pub struct Broadcast {
         temporal: ConvNorm,
         pointwise: Linear,
-        n_bands: usize,
+        #[module(skip)]
+        shape: BroadcastShape,
     }
 
     impl BroadcastShape {
@@ -162,8 +165,41 @@ mod trainable {
             Ok(Self {
                 temporal: ConvNorm::load(shape.temporal(), &temporal, weights, device)?,
                 pointwise: Linear::load(shape.pointwise(), &pointwise, weights, device)?,
-                n_bands: shape.port.n_bands,
+                shape,
             })
+        }
+
+        /// As tensor operations: what [`Trainable::forward`] is on every device but the CPU's.
+        pub(crate) fn forward_composed(&self, frames: Tensor<3>) -> Tensor<3> {
+            let [n_batch, n_values, n_frames] = frames.dims();
+            let Port {
+                n_channels,
+                n_bands,
+            } = self.shape.port;
+            let banded = frames.reshape([n_batch, n_channels, n_bands, n_frames]);
+            let mean = banded.clone().mean_dim(2).squeeze_dim::<3>(2); // [batch, n_channels, n_frames]
+            let filtered = silu(self.temporal.forward_composed(mean));
+            let added = self.pointwise.forward_frames_composed(filtered);
+            (banded + added.unsqueeze_dim(2)).reshape([n_batch, n_values, n_frames])
+        }
+
+        /// As one operation; `None` where that is not to be had.
+        fn fused(&self, frames: &Tensor<3>) -> Option<Tensor<3>> {
+            let norm = &self.temporal.norm;
+            let running = batch_norm::mode(norm, &frames.device())?;
+            let learns = running.is_none();
+            let parameters = Parameters {
+                temporal: &self.temporal.weight.val(),
+                gamma: &norm.gamma.val(),
+                beta: &norm.beta.val(),
+                pointwise: &self.pointwise.weight.val(),
+                epsilon: norm.epsilon,
+            };
+            let (output, statistics) = broadcast(self.shape, frames, &parameters, running)?;
+            if learns {
+                batch_norm::remember(norm, statistics);
+            }
+            Some(output)
         }
     }
 
@@ -174,14 +210,11 @@ mod trainable {
                 .store(&format!("{prefix}.pointwise"), weights);
         }
 
-        fn forward(&self, frames: Tensor<3>, lengths: Option<&Lengths>) -> Tensor<3> {
-            let [n_batch, n_values, n_frames] = frames.dims();
-            let n_channels = n_values / self.n_bands;
-            let banded = frames.reshape([n_batch, n_channels, self.n_bands, n_frames]);
-            let mean = banded.clone().mean_dim(2).squeeze_dim::<3>(2); // [batch, n_channels, n_frames]
-            let filtered = silu(self.temporal.forward(mean, lengths));
-            let added = self.pointwise.forward(filtered, lengths);
-            (banded + added.unsqueeze_dim(2)).reshape([n_batch, n_values, n_frames])
+        fn forward(&self, frames: Tensor<3>, _lengths: Option<&Lengths>) -> Tensor<3> {
+            match self.fused(&frames) {
+                Some(output) => output,
+                None => self.forward_composed(frames),
+            }
         }
     }
 }

@@ -120,7 +120,7 @@ impl Conv2dShape {
         self.weight_shape().iter().product()
     }
 
-    fn n_bands_out(&self) -> usize {
+    pub(crate) fn n_bands_out(&self) -> usize {
         if self.spans_bands {
             1
         } else {
@@ -311,6 +311,7 @@ mod trainable {
     use super::{Conv2dShape, Norm};
     use crate::model::layers::{LayerShape, Trainable, batch_norm, first_weights, tensors};
     use crate::model::lengths::Lengths;
+    use crate::model::ops::planes::conv;
     use crate::model::weights::{Weights, WeightsError};
 
     /// The trainable form.
@@ -318,16 +319,8 @@ mod trainable {
     pub struct Conv2d {
         weight: Param<Tensor<4>>,
         norm: Option<BatchNorm>,
-        n_channels_in: usize,
-        n_bands_in: usize,
-        n_subbands: usize,
-        bands_below: usize,
-        bands_above: usize,
-        past_frames: usize,
-        stride: [usize; 2],
-        dilation: [usize; 2],
-        groups: usize,
-        relu: bool,
+        #[module(skip)]
+        shape: Conv2dShape,
     }
 
     impl Conv2dShape {
@@ -353,23 +346,55 @@ mod trainable {
         ) -> Result<Self, WeightsError> {
             let (name, dims) = (format!("{prefix}.weight"), shape.weight_shape());
             let norm = format!("{prefix}.norm");
-            let (bands_below, bands_above) = shape.band_padding();
             Ok(Self {
                 weight: tensors::load_param(weights, &name, dims, device)?,
                 norm: (shape.norm != Norm::None)
                     .then(|| batch_norm::load(weights, &norm, shape.n_norms(), device))
                     .transpose()?,
-                n_channels_in: shape.input.n_channels,
-                n_bands_in: shape.input.n_bands,
-                n_subbands: shape.n_subbands(),
-                bands_below,
-                bands_above,
-                past_frames: shape.n_past(),
-                stride: [shape.stride.bands, shape.stride_frames()],
-                dilation: [shape.dilation.bands, shape.dilation.frames],
-                groups: if shape.depthwise { shape.n_out } else { 1 },
-                relu: shape.relu,
+                shape,
             })
+        }
+
+        /// As tensor operations: what [`Trainable::forward`] is on every device but the CPU's.
+        pub(crate) fn forward_composed(&self, frames: Tensor<3>) -> Tensor<3> {
+            let shape = self.shape;
+            let [n_batch, _, n_frames] = frames.dims();
+            let (input, (below, above)) = (shape.input, shape.band_padding());
+            let mut x = frames.reshape([n_batch, input.n_channels, input.n_bands, n_frames]);
+            // Zeros before the first frame and none after the last: a frame never sees its future.
+            let past = shape.n_past();
+            if (past, below, above) != (0, 0, 0) {
+                x = x.pad((past, 0, below, above), 0.0);
+            }
+            let stride = [shape.stride.bands, shape.stride.frames];
+            let dilation = [shape.dilation.bands, shape.dilation.frames];
+            let groups = if shape.depthwise { shape.n_out } else { 1 };
+            let options = ConvOptions::new(stride, [0, 0], dilation, groups);
+            let mut x = conv2d(x, self.weight.val(), None, options);
+            let [_, n_out, n_bands, n_frames] = x.dims();
+            if let Some(norm) = &self.norm {
+                let n = shape.n_subbands();
+                x = norm.forward(x.reshape([n_batch, n_out * n, n_bands / n, n_frames]));
+            }
+            let x = x.reshape([n_batch, n_out * n_bands, n_frames]);
+            if shape.relu { relu(x) } else { x }
+        }
+
+        /// As one operation; `None` where that is not to be had.
+        fn fused(&self, frames: &Tensor<3>) -> Option<Tensor<3>> {
+            let weight = self.weight.val();
+            let Some(norm) = &self.norm else {
+                return conv::plain(self.shape, frames, &weight);
+            };
+            let running = batch_norm::mode(norm, &frames.device())?;
+            let learns = running.is_none();
+            let affine = [&norm.gamma.val(), &norm.beta.val()];
+            let (output, statistics) =
+                conv::normed(self.shape, norm.epsilon, frames, &weight, affine, running)?;
+            if learns {
+                batch_norm::remember(norm, statistics);
+            }
+            Some(output)
         }
     }
 
@@ -382,27 +407,14 @@ mod trainable {
         }
 
         fn stride_frames(&self) -> usize {
-            self.stride[1]
+            self.shape.stride_frames()
         }
 
         fn forward(&self, frames: Tensor<3>, _lengths: Option<&Lengths>) -> Tensor<3> {
-            let [n_batch, _, n_frames] = frames.dims();
-            let mut x = frames.reshape([n_batch, self.n_channels_in, self.n_bands_in, n_frames]);
-            // Zeros before the first frame and none after the last: a frame never sees its future.
-            let bands = (self.bands_below, self.bands_above);
-            if self.past_frames > 0 || bands != (0, 0) {
-                x = x.pad((self.past_frames, 0, bands.0, bands.1), 0.0);
+            match self.fused(&frames) {
+                Some(output) => output,
+                None => self.forward_composed(frames),
             }
-            let options = ConvOptions::new(self.stride, [0, 0], self.dilation, self.groups);
-            let mut x = conv2d(x, self.weight.val(), None, options);
-            let [_, n_out, n_bands, n_frames] = x.dims();
-            if let Some(norm) = &self.norm {
-                let (n, n_each) = (self.n_subbands, n_bands / self.n_subbands);
-                let grouped = x.reshape([n_batch, n_out * n, n_each, n_frames]);
-                x = norm.forward(grouped);
-            }
-            let x = x.reshape([n_batch, n_out * n_bands, n_frames]);
-            if self.relu { relu(x) } else { x }
         }
     }
 }

@@ -207,14 +207,13 @@ mod trainable {
     use crate::model::layers::{Trainable, batch_norm, first_weights, tensors};
     use crate::model::lengths::Lengths;
     use crate::model::ops::conv::{self, ConvNormSpec};
-    use crate::model::ops::norm::Statistics;
     use crate::model::weights::{Weights, WeightsError};
 
     /// The trainable form.
     #[derive(Module, Debug)]
     pub struct ConvNorm {
-        weight: Param<Tensor<3>>,
-        norm: BatchNorm,
+        pub(in crate::model::layers) weight: Param<Tensor<3>>,
+        pub(in crate::model::layers) norm: BatchNorm,
         stride_frames: usize,
         dilation_frames: usize,
         groups: usize,
@@ -317,27 +316,8 @@ mod trainable {
                 return None;
             }
             let (output, statistics) = conv::train(spec, frames, &weight, &gamma, &beta)?;
-            self.remember(statistics);
+            batch_norm::remember(&self.norm, statistics);
             Some(output)
-        }
-
-        /// Moves the running statistics towards those of a batch.
-        fn remember(&self, batch: Statistics) {
-            let share = self.norm.momentum as f32;
-            for (running, batch) in [
-                (&self.norm.running_mean, batch.mean),
-                (&self.norm.running_var, batch.variance),
-            ] {
-                let before = running.value_sync();
-                let device = before.device();
-                let moved: Vec<f32> = before
-                    .into_data()
-                    .iter::<f32>()
-                    .zip(batch)
-                    .map(|(before, batch)| before * (1.0 - share) + batch * share)
-                    .collect();
-                running.update(Tensor::from_floats(&moved[..], &device));
-            }
         }
 
         fn shape(&self) -> ConvShape {

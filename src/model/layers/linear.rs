@@ -83,7 +83,7 @@ mod trainable {
     /// The trainable form.
     #[derive(Module, Debug)]
     pub struct Linear {
-        weight: Param<Tensor<2>>,
+        pub(in crate::model::layers) weight: Param<Tensor<2>>,
         bias: Option<Param<Tensor<1>>>,
     }
 

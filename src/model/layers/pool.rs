@@ -139,34 +139,29 @@ mod trainable {
     use super::{PoolShape, Reduction};
     use crate::model::layers::{LayerShape, Trainable, window_shares};
     use crate::model::lengths::Lengths;
+    use crate::model::ops::planes::pool;
     use crate::model::weights::Weights;
 
     /// The trainable form: nothing to train.
     #[derive(Module, Debug)]
     pub struct Pool {
-        is_max: bool,
-        n_bands: usize,
-        n_bands_out: usize,
-        window_bands: usize,
-        window_frames: usize,
-        stride_frames: usize,
+        #[module(skip)]
+        shape: PoolShape,
     }
 
     impl Pool {
         pub fn new(shape: PoolShape) -> Self {
             Self {
-                is_max: shape.reduction == Reduction::Max,
-                n_bands: shape.input.n_bands,
-                n_bands_out: shape.output().n_bands,
-                window_bands: shape.window_bands.min(shape.input.n_bands),
-                window_frames: shape.window_frames,
-                stride_frames: shape.stride_frames,
+                shape: PoolShape {
+                    window_bands: shape.window_bands.min(shape.input.n_bands),
+                    ..shape
+                },
             }
         }
 
         /// Bands that the last group lacks.
         fn n_missing(&self) -> usize {
-            self.n_bands_out * self.window_bands - self.n_bands
+            self.shape.output().n_bands * self.shape.window_bands - self.shape.input.n_bands
         }
 
         /// # Shapes
@@ -176,15 +171,23 @@ mod trainable {
         fn mean(&self, frames: Tensor<3>) -> Tensor<3> {
             let [n_rows, n_bands, n_frames] = frames.dims();
             let device = frames.device();
-            let shares = window_shares(n_frames, self.window_frames, self.stride_frames, &device);
+            let shares = window_shares(
+                n_frames,
+                self.shape.window_frames,
+                self.shape.stride_frames,
+                &device,
+            );
             let pooled = frames.reshape([n_rows * n_bands, n_frames]).matmul(shares);
             let n_frames = pooled.dims()[1];
             let pooled = pooled.reshape([n_rows, n_bands, n_frames]);
-            if self.window_bands == 1 {
+            if self.shape.window_bands == 1 {
                 return pooled;
             }
-            let (n_out, n_each, n_missing) =
-                (self.n_bands_out, self.window_bands, self.n_missing());
+            let (n_out, n_each, n_missing) = (
+                self.shape.output().n_bands,
+                self.shape.window_bands,
+                self.n_missing(),
+            );
             let pooled = pooled.pad((0, 0, 0, n_missing), 0.0);
             let grouped = pooled.reshape([n_rows, n_out, n_each, n_frames]);
             let mut shares = vec![1.0 / n_each as f32; n_out];
@@ -193,11 +196,25 @@ mod trainable {
             grouped.sum_dim(2).squeeze_dim::<3>(2) * shares
         }
 
+        /// As tensor operations: what [`Trainable::forward`] is on every device but the CPU's.
+        pub(crate) fn forward_composed(&self, frames: Tensor<3>) -> Tensor<3> {
+            let [n_batch, n_values, n_frames] = frames.dims();
+            let n_channels = n_values / self.shape.input.n_bands;
+            let frames = frames.reshape([n_batch * n_channels, self.shape.input.n_bands, n_frames]);
+            let pooled = if self.shape.reduction == Reduction::Max {
+                self.max(frames)
+            } else {
+                self.mean(frames)
+            };
+            let n_frames = pooled.dims()[2];
+            pooled.reshape([n_batch, n_channels * self.shape.output().n_bands, n_frames])
+        }
+
         fn max(&self, frames: Tensor<3>) -> Tensor<3> {
-            let (past, n_missing) = (self.window_frames - 1, self.n_missing());
+            let (past, n_missing) = (self.shape.window_frames - 1, self.n_missing());
             let padded = frames.pad((past, 0, 0, n_missing), f32::MIN);
-            let options = MaxPoolOptions::new([self.window_bands, self.window_frames])
-                .with_stride([self.window_bands, self.stride_frames]);
+            let options = MaxPoolOptions::new([self.shape.window_bands, self.shape.window_frames])
+                .with_stride([self.shape.window_bands, self.shape.stride_frames]);
             max_pool2d(padded.unsqueeze_dim::<4>(1), options).squeeze_dim(1)
         }
     }
@@ -206,20 +223,14 @@ mod trainable {
         fn store(&self, _prefix: &str, _weights: &mut Weights) {}
 
         fn stride_frames(&self) -> usize {
-            self.stride_frames
+            self.shape.stride_frames
         }
 
         fn forward(&self, frames: Tensor<3>, _lengths: Option<&Lengths>) -> Tensor<3> {
-            let [n_batch, n_values, n_frames] = frames.dims();
-            let n_channels = n_values / self.n_bands;
-            let frames = frames.reshape([n_batch * n_channels, self.n_bands, n_frames]);
-            let pooled = if self.is_max {
-                self.max(frames)
-            } else {
-                self.mean(frames)
-            };
-            let n_frames = pooled.dims()[2];
-            pooled.reshape([n_batch, n_channels * self.n_bands_out, n_frames])
+            let fused = (self.shape.reduction == Reduction::Mean)
+                .then(|| pool::mean(self.shape, &frames))
+                .flatten();
+            fused.unwrap_or_else(|| self.forward_composed(frames))
         }
     }
 }

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use pulp::{Arch, Simd, WithSimd};
 
 use super::lanes::{load, store};
-use super::rows::{Frames, frames_tensor};
+use super::planes::{Planes, planes_tensor};
 use super::{Derivative, Input, finish};
 
 /// `relu(left + right)`. `None` where the tensors are not on the CPU device or differ in shape.
@@ -18,7 +18,9 @@ pub fn add_relu(left: &Tensor<3>, right: &Tensor<3>) -> Option<Tensor<3>> {
         return None;
     }
     let inputs = [Input::of(left)?, Input::of(right)?];
-    let [left, right] = [0, 1].map(|i| Frames::of(inputs[i].values()));
+    // With the channels innermost, unless both are planes.
+    let is_turned = !inputs.iter().all(|input| input.values().is_contiguous());
+    let [left, right] = [0, 1].map(|i| flat(inputs[i].values(), is_turned));
     let mut sum = vec![0.0; left.values().len()];
     Arch::new().dispatch(Join {
         left: left.values(),
@@ -26,19 +28,35 @@ pub fn add_relu(left: &Tensor<3>, right: &Tensor<3>) -> Option<Tensor<3>> {
         output: &mut sum,
         step: Step::Forward,
     });
-    let output = frames_tensor(sum, left.n_clips, left.n_frames, left.n_channels);
-    let kept = Frames::of(&output);
-    Some(finish(inputs, output, || JoinDerivative { output: kept }))
+    let kept = planes_tensor(sum, left.n_clips(), left.n_frames());
+    let output = turned(&kept, is_turned);
+    Some(finish(inputs, output, || JoinDerivative {
+        output: Planes::of(&kept),
+        is_turned,
+    }))
+}
+
+fn turned(tensor: &FlexTensor, is_turned: bool) -> FlexTensor {
+    if is_turned {
+        tensor.permute(&[0, 2, 1])
+    } else {
+        tensor.clone()
+    }
+}
+
+fn flat(tensor: &FlexTensor, is_turned: bool) -> Planes {
+    Planes::of(&turned(tensor, is_turned))
 }
 
 #[derive(Clone, Debug)]
 struct JoinDerivative {
-    output: Frames,
+    output: Planes,
+    is_turned: bool,
 }
 
 impl Derivative<2> for JoinDerivative {
     fn backward(self, gradient: FlexTensor, wants: [bool; 2]) -> [Option<FlexTensor>; 2] {
-        let (gradient, output) = (Frames::of(&gradient), &self.output);
+        let (gradient, output) = (flat(&gradient, self.is_turned), &self.output);
         let mut values = vec![0.0; output.values().len()];
         Arch::new().dispatch(Join {
             left: gradient.values(),
@@ -47,7 +65,8 @@ impl Derivative<2> for JoinDerivative {
             step: Step::Backward,
         });
         // One array for both branches.
-        let values = frames_tensor(values, output.n_clips, output.n_frames, output.n_channels);
+        let values = planes_tensor(values, output.n_clips(), output.n_frames());
+        let values = turned(&values, self.is_turned);
         wants.map(|wants| wants.then(|| values.clone()))
     }
 }

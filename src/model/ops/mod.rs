@@ -1,9 +1,11 @@
 //! The operations that training spends its time in, written out for the CPU with their own derivatives.
 //!
 //! Each is one step of Burn's graph instead of dozens, and computes on arrays with the channels innermost
-//! ([`rows::Frames`]). They are for Burn's `flex` device in f32: elsewhere [`Input::of`] answers `None` and a layer composes
-//! the same function from tensor operations, which the tests here hold equal, forward and backward.
-//! Everything is summed in an order that only the shapes decide, so a training repeats bit for bit.
+//! ([`rows::Frames`]) or, over bands and time, with the frames innermost ([`planes`]). They are for Burn's `flex` device
+//! in f32: elsewhere [`Input::of`] answers `None` and a layer composes the same function from tensor operations, which
+//! the tests here hold equal, forward and backward.
+//! Everything is summed in an order that only the shapes and the width of the machine's vectors decide, so a training
+//! repeats bit for bit.
 
 pub mod adamw;
 pub mod cells;
@@ -15,6 +17,7 @@ pub mod linear;
 pub mod memory;
 pub mod multiply;
 pub mod norm;
+pub mod planes;
 pub mod recurrent;
 pub mod rows;
 

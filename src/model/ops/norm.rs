@@ -33,7 +33,7 @@ pub struct Affine {
 
 impl Affine {
     /// What passes ReLU is above this.
-    fn floor(&self) -> f32 {
+    pub(super) fn floor(&self) -> f32 {
         if self.relu { 0.0 } else { f32::NEG_INFINITY }
     }
 }
@@ -64,6 +64,18 @@ impl Moments {
         });
     }
 
+    /// Takes the mean and the sum of the squared distances from it of `n` more rows.
+    pub(super) fn merge(&mut self, n: usize, block_mean: &[f32], block_squares: &[f32]) {
+        let (n, before) = (n as f64, self.n_rows);
+        self.n_rows += n;
+        for c in 0..self.mean.len() {
+            let distance = f64::from(block_mean[c]) - self.mean[c];
+            self.mean[c] += distance * n / self.n_rows;
+            self.squares[c] +=
+                f64::from(block_squares[c]) + distance * distance * n * before / self.n_rows;
+        }
+    }
+
     pub fn statistics(&self) -> Statistics {
         let n_rows = self.n_rows.max(1.0);
         Statistics {
@@ -86,7 +98,7 @@ impl Statistics {
     }
 
     /// `value * scale + shift` is the normalised value times gamma plus beta.
-    fn scale_and_shift(&self, affine: &Affine) -> (Vec<f32>, Vec<f32>) {
+    pub(super) fn scale_and_shift(&self, affine: &Affine) -> (Vec<f32>, Vec<f32>) {
         let inv_deviation = self.inv_deviation(affine.epsilon);
         let scale: Vec<f32> = inv_deviation
             .iter()
@@ -117,7 +129,6 @@ impl Statistics {
     /// `[n_rows, n_channels]`.
     pub fn backward(&self, rows: &[f32], affine: &Affine, gradient: &[f32]) -> NormGradient {
         let n_channels = affine.gamma.len();
-        let n_rows = (rows.len() / n_channels.max(1)).max(1) as f32;
         let (scale, shift) = self.scale_and_shift(affine);
         let mut sums = [vec![0.0; n_channels], vec![0.0; n_channels]];
         Arch::new().dispatch(GradientSums {
@@ -129,6 +140,20 @@ impl Statistics {
             floor: affine.floor(),
             sums: &mut sums,
         });
+        self.gradient(rows.len() / n_channels.max(1), affine, &sums)
+    }
+
+    /// The way back from what is summed over `n_rows` rows: the gradient where ReLU was open, and its product with
+    /// the distance from the mean.
+    pub(super) fn gradient(
+        &self,
+        n_rows: usize,
+        affine: &Affine,
+        sums: &[Vec<f64>; 2],
+    ) -> NormGradient {
+        let n_channels = affine.gamma.len();
+        let n_rows = n_rows.max(1) as f32;
+        let (scale, shift) = self.scale_and_shift(affine);
         let inv_deviation = self.inv_deviation(affine.epsilon);
         let beta: Vec<f32> = sums[0].iter().map(|sum| *sum as f32).collect();
         let gamma: Vec<f32> = sums[1]
@@ -159,11 +184,11 @@ impl Statistics {
 pub struct NormGradient {
     pub gamma: Vec<f32>,
     pub beta: Vec<f32>,
-    scale: Vec<f32>,
-    shift: Vec<f32>,
-    slope: Vec<f32>,
-    offset: Vec<f32>,
-    floor: f32,
+    pub(super) scale: Vec<f32>,
+    pub(super) shift: Vec<f32>,
+    pub(super) slope: Vec<f32>,
+    pub(super) offset: Vec<f32>,
+    pub(super) floor: f32,
 }
 
 impl NormGradient {
@@ -204,12 +229,7 @@ impl WithSimd for AddRows<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Moments {
-            n_rows: n_before,
-            mean,
-            squares,
-        } = self.moments;
-        let n_channels = mean.len();
+        let n_channels = self.moments.mean.len();
         let (mut block_mean, mut block_squares) = (vec![0.0; n_channels], vec![0.0; n_channels]);
         for block in self.rows.chunks((BLOCK_ROWS * n_channels).max(1)) {
             let n = block.len() / n_channels;
@@ -228,14 +248,7 @@ impl WithSimd for AddRows<'_> {
                 store(simd, &mut block_mean[first..][..width], centre);
                 store(simd, &mut block_squares[first..][..width], sum);
             }
-            let (n, before) = (n as f64, *n_before);
-            *n_before += n;
-            for c in 0..n_channels {
-                let distance = f64::from(block_mean[c]) - mean[c];
-                mean[c] += distance * n / *n_before;
-                squares[c] +=
-                    f64::from(block_squares[c]) + distance * distance * n * before / *n_before;
-            }
+            self.moments.merge(n, &block_mean, &block_squares);
         }
     }
 }

@@ -14,28 +14,28 @@ use crate::model::ops::cells::LstmCell;
 use crate::model::ops::recurrent::{self, Parameters};
 
 /// Clips and frames of the examples.
-const N_CLIPS: usize = 3;
+pub(super) const N_CLIPS: usize = 3;
 
 /// A layer and its two forms.
-struct Case<M> {
-    layer: M,
-    fused: fn(&M, Tensor<3>) -> Tensor<3>,
-    composed: fn(&M, Tensor<3>) -> Tensor<3>,
+pub(super) struct Case<M> {
+    pub(super) layer: M,
+    pub(super) fused: fn(&M, Tensor<3>) -> Tensor<3>,
+    pub(super) composed: fn(&M, Tensor<3>) -> Tensor<3>,
 }
 
 /// What a form answers, and the gradients of the frames and of each parameter.
-struct Seen {
-    output: Vec<f32>,
-    gradients: Vec<Vec<f32>>,
+pub(super) struct Seen {
+    pub(super) output: Vec<f32>,
+    pub(super) gradients: Vec<Vec<f32>>,
 }
 
 /// Numbers that no symmetry hides.
-fn noise(n: usize, seed: u64) -> Vec<f32> {
+pub(super) fn noise(n: usize, seed: u64) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     (0..n).map(|_| rng.random_range(-1.0..1.0)).collect()
 }
 
-fn weights(init: impl Fn(&mut Weights, &mut ChaCha8Rng)) -> Weights {
+pub(super) fn weights(init: impl Fn(&mut Weights, &mut ChaCha8Rng)) -> Weights {
     let mut weights = Weights::default();
     init(&mut weights, &mut ChaCha8Rng::seed_from_u64(3));
     for (i, tensor) in weights.tensors.values_mut().enumerate() {
@@ -60,7 +60,7 @@ impl ModuleVisitor for Collect<'_> {
     }
 }
 
-fn plain<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+pub(super) fn plain<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_to_vec::<f32>().unwrap()
 }
 
@@ -71,7 +71,7 @@ fn loss(output: Tensor<3>) -> Tensor<1> {
     (output.clone() * Tensor::from_data(shares, &output.device())).sum()
 }
 
-fn see<M: Module>(
+pub(super) fn see<M: Module>(
     layer: &M,
     form: fn(&M, Tensor<3>) -> Tensor<3>,
     frames: &[f32],
@@ -106,7 +106,7 @@ fn see<M: Module>(
 
 /// Largest difference beside the largest value, or beside one: a gradient that is zero but for rounding, such as that
 /// of a scale before a normalisation, has no size of its own.
-fn distance(found: &[f32], expected: &[f32]) -> f32 {
+pub(super) fn distance(found: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(found.len(), expected.len());
     let largest = expected
         .iter()
@@ -115,7 +115,7 @@ fn distance(found: &[f32], expected: &[f32]) -> f32 {
     differences.fold(0.0, f32::max) / largest
 }
 
-fn check<M: Module>(case: &Case<M>, n_in: usize, n_frames: usize, what: &str) {
+pub(super) fn check<M: Module>(case: &Case<M>, n_in: usize, n_frames: usize, what: &str) {
     let frames = noise(N_CLIPS * n_in * n_frames, 7);
     let expected = see(&case.layer, case.composed, &frames, n_in, false);
     for turned in [false, true] {

@@ -116,17 +116,21 @@ fn a_list_gives_keywords_their_times_and_several_in_one_recording() {
 fn a_trace_heard_by_the_bundles_own_detector_says_what_the_session_said() {
     let (folder, bundle) = field();
     let mut session = Session::new(&bundle).unwrap();
-    let path = folder.path().join("rest/deep/0.wav");
     let spec = MatchSpec::half_second();
-    let trace = trace::hear_file(&bundle, &mut session, &path, |_| {}).unwrap();
-    let heard = trace.as_heard(&spec);
-    assert!(heard.events.len() > 2, "the test's sound says little");
-    let mut again = trace.heard_by(&bundle.detector, &bundle.labels, &spec);
-    for (event, session) in again.events.iter_mut().zip(&heard.events) {
-        event.latency_s = session.latency_s;
+    let mut n_events = 0;
+    for i in 0..3 {
+        let path = folder.path().join(format!("rest/deep/{i}.wav"));
+        let trace = trace::hear_file(&bundle, &mut session, &path, |_| {}).unwrap();
+        let heard = trace.as_heard(&spec);
+        n_events += heard.events.len();
+        let mut again = trace.heard_by(&bundle.detector, &bundle.labels, &spec);
+        for (event, session) in again.events.iter_mut().zip(&heard.events) {
+            event.latency_s = session.latency_s;
+        }
+        assert_eq!(again, heard);
+        assert_eq!(heard.audio_s, 25.0);
     }
-    assert_eq!(again, heard);
-    assert_eq!(heard.audio_s, 25.0);
+    assert!(n_events > 2, "the test's sound says little");
 }
 
 #[test]
@@ -159,6 +163,8 @@ fn tuned_thresholds_keep_to_the_false_accepts_and_miss_no_more_than_stricter_one
             }
         }
         assert_eq!(tuned.after.total.n_targets, 12);
+        // The ends of words are not known here.
+        assert!(tuned.after.total.median_latency_s.reason().is_some());
         misses.push(tuned.after.total.n_targets - tuned.after.total.n_hits);
     }
     assert!(misses[3] < misses[0], "{misses:?}");

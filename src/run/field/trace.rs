@@ -4,10 +4,10 @@ use std::path::Path;
 
 use crate::audio::AudioReader;
 use crate::bundle::{Bundle, DetectorSpec};
-use crate::evaluate::EvaluateError;
 use crate::evaluate::detection::{
     Event, MatchSpec, OperatingPoint, Recording, RecordingJudgement, Target, match_events,
 };
+use crate::evaluate::{EvaluateError, Measured};
 use crate::run::field::FieldError;
 use crate::stream::{Answer, Detection, Detector, Session};
 
@@ -183,7 +183,8 @@ impl Trace {
     }
 }
 
-/// What a detector makes of many recordings.
+/// What a detector makes of many recordings. Where words end is found while they are heard and not kept, so there is
+/// no latency.
 pub(super) fn judge(
     traces: &[Trace],
     detector: &DetectorSpec,
@@ -193,7 +194,13 @@ pub(super) fn judge(
     let heard = traces
         .iter()
         .map(|trace| trace.heard_by(detector, labels, spec));
-    match_events(&heard.collect::<Vec<_>>(), spec)
+    let mut judged = match_events(&heard.collect::<Vec<_>>(), spec)?;
+    let all = std::iter::once(&mut judged.total).chain(&mut judged.per_keyword);
+    for judged in all {
+        let unknown = || Measured::missing("the answers were kept, not where words end");
+        (judged.median_latency_s, judged.latency_s_p95) = (unknown(), unknown());
+    }
+    Ok(judged)
 }
 
 /// Thresholds from high to low, evenly spaced in log-odds: as dense near 1 as networks' answers are.

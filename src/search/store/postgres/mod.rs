@@ -203,7 +203,7 @@ impl StudyStore for PostgresStore {
              LEFT JOIN auricle_trial ON study = $1 AND changed >= $2 ORDER BY number"
         );
         let mut trials = Vec::new();
-        let mut mark = 0;
+        let mut mark: i64 = 0;
         let mut damage = None;
         self.database.with(|connection| {
             let statement = connection.statement(&query)?;

@@ -275,9 +275,8 @@ impl StudyStore for SqliteStore {
 
     fn import(&self, trials: &[(String, Trial)]) -> Result<(), StoreError> {
         self.change(|change| {
-            let each = trials.iter();
-            each.map(|(key, trial)| self.insert(change, key, &trial.imported()))
-                .collect()
+            let mut each = trials.iter();
+            each.try_for_each(|(key, trial)| self.insert(change, key, &trial.imported()))
         })
     }
 
