@@ -106,8 +106,8 @@ pub fn unpack(bytes: &[u8]) -> Result<Bundle, BundleError> {
     let found: [u8; 32] = Sha256::digest(rest).into();
     if found != expected {
         return Err(BundleError::Checksum {
-            found: hex(&found),
-            expected: hex(&expected),
+            found: hex::encode(found),
+            expected: hex::encode(expected),
         });
     }
     debug_assert_eq!(bytes.len() - rest.len(), HASHED_FROM);
@@ -225,8 +225,4 @@ fn head_text(bytes: &[u8]) -> String {
     }
     let head = &bytes[..bytes.len().min(MAGIC.len())];
     format!("{:?}", head.escape_ascii().to_string())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

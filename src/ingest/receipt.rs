@@ -128,12 +128,7 @@ pub(super) fn fingerprint(
     for path in noise {
         digest.update(state(source, path));
     }
-    digest
-        .finalize()
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(&digest.finalize()[..8])
 }
 
 fn state(source: &Path, path: &Path) -> String {

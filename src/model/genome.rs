@@ -137,10 +137,7 @@ impl Genome {
     pub fn hash_hex(&self) -> String {
         use sha2::{Digest, Sha256};
         let digest = Sha256::digest(self.canonical().as_bytes());
-        digest[..8]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex::encode(&digest[..8])
     }
 
     /// Whether the network can listen: false where a block reads frames after its own. Such a genome is

@@ -215,9 +215,6 @@ impl Recipe {
         };
         let text = serde_json::to_string(&named).expect("a recipe is plain data");
         let digest = Sha256::digest(format!("run 1|{device_kind}|{data_fingerprint}|{text}"));
-        digest[..8]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex::encode(&digest[..8])
     }
 }

@@ -166,10 +166,7 @@ pub fn trials_of(folder: &Path) -> Result<Vec<Trial>, StoreError> {
 fn short_hash(value: &impl serde::Serialize) -> String {
     let text = serde_json::to_string(value).expect("plain data");
     let digest = Sha256::digest(text);
-    digest[..6]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(&digest[..6])
 }
 
 /// The folder of an ingestion: shared by all runs over the same corpus in the same way.

@@ -34,11 +34,7 @@ pub fn rooms(
     let name = if bank.is_empty() {
         String::new()
     } else {
-        let digest = digest.finalize();
-        digest[..6]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex::encode(&digest.finalize()[..6])
     };
     if let Some(simulated) = &spec.simulated {
         bank.simulate(simulated, recipe.seed);

@@ -197,8 +197,7 @@ fn bucket(place: &str) -> Result<Objects, String> {
 
 /// The name of bytes: 64 hex digits of their SHA-256.
 pub fn id_of(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(bytes))
 }
 
 fn is_id(name: &str) -> bool {

@@ -46,10 +46,7 @@ impl Point {
             hasher.update(option.to_le_bytes());
         }
         let digest = hasher.finalize();
-        digest[..8]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex::encode(&digest[..8])
     }
 }
 

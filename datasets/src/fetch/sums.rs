@@ -1,6 +1,5 @@
 //! What the bytes of an archive add up to, and whether that is what the card says.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -48,8 +47,8 @@ impl Sums {
         }
         Ok(Self {
             n_bytes,
-            sha256: hex(&sha256.finalize()),
-            md5: md5.map(|md5| hex(&md5.finalize())),
+            sha256: hex::encode(sha256.finalize()),
+            md5: md5.map(|md5| hex::encode(md5.finalize())),
         })
     }
 
@@ -90,12 +89,4 @@ pub(super) fn check(
             expected,
         }),
     }
-}
-
-fn hex(digest: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * digest.len());
-    for byte in digest {
-        write!(text, "{byte:02x}").expect("a string takes all that is written to it");
-    }
-    text
 }

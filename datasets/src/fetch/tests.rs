@@ -108,9 +108,8 @@ fn corpus() -> Vec<u8> {
 
 fn sha256(bytes: &[u8]) -> Checksum {
     use sha2::Digest;
-    let digest = sha2::Sha256::digest(bytes);
     Checksum::Sha256 {
-        hex: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        hex: hex::encode(sha2::Sha256::digest(bytes)),
     }
 }
 
