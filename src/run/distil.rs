@@ -7,7 +7,7 @@ use super::{Run, RunError, Watch, pack, trained};
 use crate::bundle::Bundle;
 use crate::evaluate::Judgement;
 use crate::model::{Combination, Cost, Genome, Network};
-use crate::search::distil::DistilSpec;
+use crate::search::distil::{DistilSpec, Teacher};
 use crate::search::full::{Guidance, Job, Member, train_in_full};
 use crate::search::hyper::HyperPoint;
 
@@ -53,6 +53,15 @@ impl Run<'_> {
             Network::load(&member.genome, &ports, &member.weights, self.plan.device)
         };
         Ok(networks.map(load).collect::<Result<_, _>>()?)
+    }
+
+    /// The networks of the bundle that the recipe's search is taught by; none where no bundle teaches it.
+    pub(super) fn packed_teachers(&self) -> Result<Vec<Network>, RunError> {
+        let teaching = self.plan.recipe.search.teaching.as_ref();
+        match teaching.map(|teaching| &teaching.teacher) {
+            Some(Teacher::Bundle { path }) => self.networks_of(&Bundle::load(path)?),
+            Some(Teacher::BestTrials { .. }) | None => Ok(Vec::new()),
+        }
     }
 
     /// Teaches a network of that genome, the smallest member's where there is none, by the bundle's averaged logits

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 
-use crate::bundle::{Bundle, BundleError};
+use crate::bundle::BundleError;
 use crate::evaluate::{EvaluateError, Report, report};
 use crate::ingest::{self, IngestError, IngestSummary};
 use crate::model::Network;
@@ -27,7 +27,6 @@ use crate::model::stream_net::NetworkError;
 use crate::recipe::Recipe;
 use crate::search::combine::CombineError;
 use crate::search::corpus::{CorpusError, CorpusParts};
-use crate::search::distil::Teacher;
 use crate::search::full::{Guidance, Job, JobEnd, Member, train_in_full};
 use crate::search::hyper::HyperPoint;
 use crate::search::store::{SqliteStore, StoreError, StudyStore};
@@ -261,13 +260,9 @@ impl<'a> Run<'a> {
             return Ok(trials);
         }
         let folder = self.folder.join("trials");
-        let spec = &self.plan.recipe.search;
-        let teachers = match spec.teaching.as_ref().map(|teaching| &teaching.teacher) {
-            Some(Teacher::Bundle { path }) => self.networks_of(&Bundle::load(path)?)?,
-            Some(Teacher::BestTrials { .. }) | None => Vec::new(),
-        };
+        let teachers = self.packed_teachers()?;
         let ending = search(
-            spec,
+            &self.plan.recipe.search,
             &self.plan.recipe.space,
             &self.taught(&folder, &teachers, watch),
             &self.store,

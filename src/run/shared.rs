@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::{Run, RunError, Watch};
 use crate::search::depot::Depot;
-use crate::search::distil::Teacher;
 use crate::search::store::{Holder, StudyStore};
 use crate::search::study::{Ending, ranking};
 use crate::search::worker::{Workshop, trial_name};
@@ -71,20 +70,14 @@ impl Run<'_> {
         shared: &Shared,
         watch: &dyn Watch,
     ) -> Result<(Ending, Vec<Trial>), RunError> {
-        let spec = &self.plan.recipe.search;
-        let teachers = match spec.teaching.as_ref().map(|teaching| &teaching.teacher) {
-            Some(Teacher::Bundle { path }) => {
-                self.networks_of(&crate::bundle::Bundle::load(path)?)?
-            }
-            Some(Teacher::BestTrials { .. }) | None => Vec::new(),
-        };
+        let teachers = self.packed_teachers()?;
         let folder = self.folder.join("trials");
         let workshop = Workshop {
             depot: Some(&shared.depot),
             ..self.taught(&folder, &teachers, watch)
         };
         let ending = work(
-            spec,
+            &self.plan.recipe.search,
             &self.plan.recipe.space,
             &workshop,
             &*shared.store,
