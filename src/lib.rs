@@ -8,6 +8,8 @@ mod allocations;
 pub mod audio;
 pub mod bundle;
 pub mod cli;
+#[cfg(test)]
+mod damage;
 #[cfg(feature = "search")]
 pub mod evaluate;
 #[cfg(feature = "export")]

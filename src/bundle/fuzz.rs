@@ -6,13 +6,14 @@
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use proptest::test_runner::{Config, RngSeed, TestRunner};
+use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
 
 use super::container::seal;
 use super::examples::{bundle, recurrent, residual};
 use super::*;
 use crate::allocations::most_bytes;
+use crate::damage::{self, Change};
 
 /// Where the part begins that the checksum covers.
 const HASHED_FROM: usize = 44;
@@ -22,14 +23,11 @@ const SPARE_BYTES: u64 = 2 * bounds::MAX_STATE_BYTES + (4 << 20);
 const MOST_COPIES: u64 = 24;
 
 fn config() -> Config {
-    let seed = std::env::var("AURICLE_FUZZ_SEED").ok();
-    let is_slow = std::env::var_os("AURICLE_SLOW").is_some();
-    Config {
-        cases: if is_slow { 20_000 } else { 600 },
-        rng_seed: RngSeed::Fixed(seed.and_then(|seed| seed.parse().ok()).unwrap_or(5)),
+    let base = Config {
         max_shrink_iters: 2_000,
         ..Config::with_source_file(file!())
-    }
+    };
+    damage::config(600, 20_000, base)
 }
 
 /// Bundles of every format version.
@@ -76,18 +74,6 @@ fn open(bytes: &[u8]) -> Result<bool, TestCaseError> {
     Ok(true)
 }
 
-/// One thing done to bytes.
-#[derive(Clone, Debug)]
-enum Change {
-    Byte(Index, u8),
-    Bit(Index, u8),
-    /// A little-endian integer over what was there.
-    Integer(Index, u64, usize),
-    Cut(Index),
-    Remove(Index, usize),
-    Repeat(Index, usize),
-}
-
 fn change() -> impl Strategy<Value = Change> {
     let integer = prop_oneof![
         Just(0),
@@ -102,40 +88,16 @@ fn change() -> impl Strategy<Value = Change> {
         4 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Change::Byte(at, byte)),
         2 => (any::<Index>(), 0..8u8).prop_map(|(at, bit)| Change::Bit(at, bit)),
         2 => (any::<Index>(), integer, prop_oneof![Just(4usize), Just(8)])
-            .prop_map(|(at, value, n)| Change::Integer(at, value, n)),
+            .prop_map(|(at, value, n_bytes)| Change::Integer {
+                at,
+                value,
+                n_bytes,
+                is_big_endian: false,
+            }),
         1 => any::<Index>().prop_map(Change::Cut),
         1 => (any::<Index>(), 1..64usize).prop_map(|(at, n)| Change::Remove(at, n)),
         1 => (any::<Index>(), 1..64usize).prop_map(|(at, n)| Change::Repeat(at, n)),
     ]
-}
-
-/// Applies it within the first `reach` bytes.
-fn apply(change: &Change, bytes: &mut Vec<u8>, reach: usize) {
-    let reach = reach.min(bytes.len());
-    if reach == 0 {
-        return;
-    }
-    match change {
-        Change::Byte(at, byte) => bytes[at.index(reach)] = *byte,
-        Change::Bit(at, bit) => bytes[at.index(reach)] ^= 1 << bit,
-        Change::Integer(at, value, n) => {
-            let at = at.index(reach);
-            let n = (*n).min(bytes.len() - at);
-            bytes[at..at + n].copy_from_slice(&value.to_le_bytes()[..n]);
-        }
-        Change::Cut(at) => bytes.truncate(at.index(reach)),
-        Change::Remove(at, n) => {
-            let at = at.index(reach);
-            let end = (at + n).min(bytes.len());
-            bytes.drain(at..end);
-        }
-        Change::Repeat(at, n) => {
-            let at = at.index(reach);
-            let end = (at + n).min(bytes.len());
-            let copy = bytes[at..end].to_vec();
-            bytes.splice(at..at, copy);
-        }
-    }
 }
 
 /// Any JSON that a manifest might hold in some place, and much that it might not.
@@ -315,7 +277,7 @@ fn a_change_that_the_checksum_does_not_know_is_refused() {
         let original = &originals()[which];
         let mut bytes = original.clone();
         for change in &changes {
-            apply(change, &mut bytes, usize::MAX);
+            change.apply(&mut bytes, usize::MAX);
         }
         Ok(&bytes != original && open(&bytes)?)
     });
@@ -330,7 +292,7 @@ fn changed_bytes_of_a_right_checksum_end_in_words_or_a_bundle_that_runs() {
         let original = &originals()[which];
         let mut hashed = original[HASHED_FROM..].to_vec();
         for change in &changes {
-            apply(change, &mut hashed, reach);
+            change.apply(&mut hashed, reach);
         }
         open(&seal(version_of(original), &hashed))
     });
@@ -370,7 +332,7 @@ fn weights_that_lie_end_in_words_or_a_bundle_that_runs() {
         }
         let mut values = values.to_vec();
         for change in &bytes {
-            apply(change, &mut values, usize::MAX);
+            change.apply(&mut values, usize::MAX);
         }
         let first = joined(&head, &values);
         // The members' places are right: only the blob itself lies.

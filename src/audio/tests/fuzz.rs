@@ -6,10 +6,11 @@
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use proptest::test_runner::{Config, RngSeed};
+use proptest::test_runner::Config;
 
 use super::*;
 use crate::allocations::most_bytes;
+use crate::damage::{self, Change};
 
 /// Half of all damage goes here: headers are short.
 const HEADER_BYTES: usize = 96;
@@ -21,25 +22,11 @@ const MOST_BYTES: u64 = 192 << 20;
 const MOST_S: f64 = 120.0;
 
 fn config() -> Config {
-    let seed = std::env::var("AURICLE_FUZZ_SEED").ok();
-    let is_slow = std::env::var_os("AURICLE_SLOW").is_some();
-    Config {
-        cases: if is_slow { 5_000 } else { 250 },
-        rng_seed: RngSeed::Fixed(seed.and_then(|seed| seed.parse().ok()).unwrap_or(5)),
+    let base = Config {
         max_shrink_iters: 500,
         ..Config::default()
-    }
-}
-
-/// One thing done to bytes.
-#[derive(Clone, Debug)]
-enum Change {
-    Byte(Index, u8),
-    /// An integer over what was there, in either order of bytes.
-    Integer(Index, u32, usize, bool),
-    Cut(Index),
-    Remove(Index, usize),
-    Repeat(Index, usize),
+    };
+    damage::config(250, 5_000, base)
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -55,43 +42,16 @@ fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         4 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Change::Byte(at, byte)),
         3 => (any::<Index>(), integer, n_bytes, any::<bool>())
-            .prop_map(|(at, value, n, big)| Change::Integer(at, value, n, big)),
+            .prop_map(|(at, value, n_bytes, is_big_endian)| Change::Integer {
+                at,
+                value: value.into(),
+                n_bytes,
+                is_big_endian,
+            }),
         1 => any::<Index>().prop_map(Change::Cut),
         1 => (any::<Index>(), 1..40usize).prop_map(|(at, n)| Change::Remove(at, n)),
         1 => (any::<Index>(), 1..40usize).prop_map(|(at, n)| Change::Repeat(at, n)),
     ]
-}
-
-fn apply(change: &Change, bytes: &mut Vec<u8>, reach: usize) {
-    let reach = reach.min(bytes.len());
-    if reach == 0 {
-        return;
-    }
-    match change {
-        Change::Byte(at, byte) => bytes[at.index(reach)] = *byte,
-        Change::Integer(at, value, n, big) => {
-            let at = at.index(reach);
-            let n = (*n).min(bytes.len() - at);
-            let four = if *big {
-                (value << (8 * (4 - n))).to_be_bytes()
-            } else {
-                value.to_le_bytes()
-            };
-            bytes[at..at + n].copy_from_slice(&four[..n]);
-        }
-        Change::Cut(at) => bytes.truncate(at.index(reach)),
-        Change::Remove(at, n) => {
-            let at = at.index(reach);
-            let end = (at + n).min(bytes.len());
-            bytes.drain(at..end);
-        }
-        Change::Repeat(at, n) => {
-            let at = at.index(reach);
-            let end = (at + n).min(bytes.len());
-            let copy = bytes[at..end].to_vec();
-            bytes.splice(at..at, copy);
-        }
-    }
 }
 
 /// Half a second of a tone in the formats that can be written by hand, and what recordings there are.
@@ -152,7 +112,7 @@ proptest! {
         let mut bytes = original.clone();
         let reach = if in_header { HEADER_BYTES } else { usize::MAX };
         for change in &changes {
-            apply(change, &mut bytes, reach);
+            change.apply(&mut bytes, reach);
         }
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mangled");
