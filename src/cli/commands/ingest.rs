@@ -37,14 +37,13 @@ pub(super) fn summary(ingested: &IngestSummary, out: &mut dyn Write) -> anyhow::
 pub fn ingest(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let recipe = super::run::recipe(&args.recipe)?;
     listen_for_stop();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let into = ingest_folder(&args.runs, &args.recipe.data, &recipe);
     let ingested = ingest::ingest(
         &args.recipe.data,
         &into,
         &recipe.corpus(),
         &recipe.frontend().expect("a checked recipe has a front-end"),
-        args.workers.unwrap_or(cores),
+        super::workers(args.workers),
         &Progress::new(),
     )?;
     summary(&ingested, out)?;

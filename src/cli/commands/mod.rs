@@ -60,12 +60,16 @@ pub fn auricle(args: &Auricle) -> u8 {
     }
 }
 
-/// Threads for work on many files: so many, or one a core.
-fn pool(n_workers: Option<usize>) -> anyhow::Result<rayon::ThreadPool> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let n_threads = n_workers.unwrap_or(cores).max(1);
+/// Files at a time: so many, or one a core.
+fn workers(asked: Option<usize>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    asked.unwrap_or_else(cores)
+}
+
+/// Threads for work on many files.
+fn pool(asked: Option<usize>) -> anyhow::Result<rayon::ThreadPool> {
     Ok(rayon::ThreadPoolBuilder::new()
-        .num_threads(n_threads)
+        .num_threads(workers(asked).max(1))
         .build()?)
 }
 

@@ -151,7 +151,7 @@ fn create(address: &StudyAddress, args: &CreateArgs) -> anyhow::Result<String> {
         device: &device.device,
         device_kind: device.kind,
         device_name: &device.name,
-        n_workers: std::thread::available_parallelism().map_or(1, Into::into),
+        n_workers: super::workers(None),
         today: &today,
     };
     let run = Run::open(plan, &Progress::new())?;

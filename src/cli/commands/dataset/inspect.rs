@@ -20,8 +20,7 @@ struct Corpus {
 
 fn hear(args: &CorpusArgs) -> anyhow::Result<Corpus> {
     listen_for_stop();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let n_workers = args.workers.unwrap_or(cores);
+    let n_workers = super::super::workers(args.workers);
     let progress = Progress::new();
     let task = match &args.card {
         Some(name) => {

@@ -68,12 +68,11 @@ pub fn synth(args: &SynthArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     };
     spec.validate()?;
     progress.step("speak");
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let made = generate(
         &spec,
         &args.into,
         &espeak,
-        args.workers.unwrap_or(cores),
+        super::super::workers(args.workers),
         &|done, total| crate::ingest::Watch::progress(&progress, done, total, "speak"),
         &is_stopping,
     )?;
