@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The promises of the search, over several seeds, as one table with intervals.
 
-    python benches/claims/claims.py target/release/auricle --data DIR --noise DIR [--seeds 1 2 3] [--runs runs/claims]
+    python benches/claims/claims.py target/release/auricle --data DIR --noise DIR [--seeds 1 2 3] [--runs runs/claims] [--results FILE]
 
 a. a searched network of at most 60 % of the parameters of the best hand-designed one is at least as accurate;
-b. an ensemble of small ones beats one bigger one of about its parameters (the searched network, widened);
+b. an ensemble of small ones beats one bigger one of about its parameters (the searched network, widened, and trained for the
+   wall-clock of all members and of the trials that their weights come from);
 c. with shared weights a search reaches in at most half of the training steps what it reaches without;
 d. a student of the ensemble, of the size of one member, keeps at least half of its gain.
 
@@ -54,10 +55,23 @@ def of(report, key):
     return judged(system.get("value", system))
 
 
-def chosen_genome(folder):
-    """The genome of the best finalist by validation loss."""
-    records = [json.loads(path.read_text()) for path in (folder / "full").glob("finalist-*.json")]
-    return min(records, key=lambda record: record["scores"]["validation_loss"])["genome"]
+def chosen(folder):
+    """The genome of the best finalist by validation loss, and its trial's number."""
+    records = [(json.loads(path.read_text()), int(path.stem.split("-")[1])) for path in (folder / "full").glob("finalist-*.json")]
+    record, number = min(records, key=lambda record: record[0]["scores"]["validation_loss"])
+    return record["genome"], number
+
+
+def n_epochs_of_line(folder, number):
+    """Epochs that a trial and those whose weights it began with have learned."""
+    rows = sqlite3.connect(folder / "study.sqlite").execute("SELECT number, donors, curve FROM trial").fetchall()
+    trials = {n: (json.loads(donors), len(json.loads(curve))) for n, donors, curve in rows}
+    n_epochs, line = 0, [number]
+    while line:
+        donors, n_own = trials[line.pop()]
+        n_epochs += n_own
+        line += donors[:1]
+    return n_epochs
 
 
 def widened(value, factor):
@@ -80,9 +94,12 @@ def toml(value):
     return json.dumps(value)
 
 
-def recipe_of_one(recipe, genome, path):
-    """The recipe with one suggestion, trained in full, and nothing else."""
+def recipe_of_one(recipe, genome, n_more_epochs, path):
+    """The recipe with one suggestion, trained in full and longer, and nothing else."""
     text = recipe.read_text()
+    n_full = int(re.search(r"\[ensemble\.train\]\nn_epochs = (\d+)", text).group(1))
+    text = text.replace(f"[ensemble.train]\nn_epochs = {n_full}", f"[ensemble.train]\nn_epochs = {n_full + n_more_epochs}")
+    text = re.sub(r"^warm_start = .*\n", "", text, flags=re.M)
     text = re.sub(r"\[\[baselines\]\].*?(?=\[detector\])", "", text, flags=re.S)
     text = re.sub(r"^student = .*\n", "", text, flags=re.M)
     text = text.replace("n_finalists = 3\nn_members = 3", "n_finalists = 1\nn_members = 1")
@@ -152,40 +169,57 @@ def main():
     parser.add_argument("--runs", type=Path, default=Path("runs/claims"))
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--recipe", type=Path, default=RECIPE, help="another recipe of the same form")
+    parser.add_argument("--results", type=Path, help="JSON that keeps every seed's results: the table is of all seeds in it")
     parser.add_argument("--only", choices=list("abcd"), nargs="+", default=list("abcd"))
     arguments = parser.parse_args()
     arguments.runs.mkdir(parents=True, exist_ok=True)
-    rows, speedups = {}, []
+    kept = json.loads(arguments.results.read_text()) if arguments.results and arguments.results.exists() else {}
     for seed in arguments.seeds:
+        of_seed = kept.setdefault(str(seed), {})
         if set("abd") & set(arguments.only):
-            folder = auricle(arguments, "run", arguments.recipe, arguments.runs, seed)
-            report = json.loads((folder / "report.json").read_text())
-            systems = {system["name"]: judged(system) for system in report["baselines"]}
-            systems = {
-                "searched": of(report, "single"),
-                "ensemble": of(report, "ensemble"),
-                "student": systems.pop("student of the ensemble"),
-                **systems,
-            }
-            by_hand, searched = minutes(folder)
-            print(f"seed {seed}: run {folder.name}; by hand {by_hand:.1f} minutes, searched {searched:.1f}", flush=True)
-            if "b" in arguments.only:
-                wide = arguments.runs / f"wide-{seed}.toml"
-                factor = math.sqrt(systems["ensemble"][0] / systems["searched"][0])
-                recipe_of_one(arguments.recipe, widened(chosen_genome(folder), factor), wide)
-                alone = auricle(arguments, "run", wide, arguments.runs, seed)
-                systems["the searched one, widened"] = of(json.loads((alone / "report.json").read_text()), "single")
-            for name, system in systems.items():
-                rows.setdefault(name, []).append(system)
-                print(f"  {name:26} {system[0]:>8,} parameters  {100 * system[1]:.2f} %", flush=True)
+            of_seed["systems"] = systems_of(arguments, seed, of_seed)
         if "c" in arguments.only:
-            speedups.append(sharing(arguments, seed))
+            of_seed["share_of_steps"] = sharing(arguments, seed)
+        if arguments.results:
+            arguments.results.write_text(json.dumps(kept, indent=1) + "\n")
+    rows = {}
+    for of_seed in kept.values():
+        for name, system in of_seed.get("systems", {}).items():
+            rows.setdefault(name, []).append(system)
+    shares = [of_seed["share_of_steps"] for of_seed in kept.values() if "share_of_steps" in of_seed]
     if rows:
         table(rows)
         verdicts(rows)
-    if speedups:
-        shares = ", ".join(f"{share:.2f}" for share in speedups)
-        print(f"c. training steps with shared weights: {statistics.median(speedups):.2f} of those without (median of {shares})")
+    if shares:
+        each = ", ".join(f"{share:.2f}" for share in shares)
+        print(f"c. training steps with shared weights: {statistics.median(shares):.2f} of those without (median of {each})")
+
+
+def systems_of(arguments, seed, of_seed):
+    """Parameters and accuracy on the test split of every system of a seed."""
+    folder = auricle(arguments, "run", arguments.recipe, arguments.runs, seed)
+    report = json.loads((folder / "report.json").read_text())
+    systems = {system["name"]: judged(system) for system in report["baselines"]}
+    systems = {
+        "searched": of(report, "single"),
+        "ensemble": of(report, "ensemble"),
+        "student": systems.pop("student of the ensemble"),
+        **systems,
+    }
+    of_seed["minutes_by_hand"], of_seed["minutes_searched"] = by_hand, searched = minutes(folder)
+    print(f"seed {seed}: run {folder.name}; by hand {by_hand:.1f} minutes, searched {searched:.1f}", flush=True)
+    if "b" in arguments.only:
+        wide = arguments.runs / f"wide-{seed}.toml"
+        share = systems["ensemble"][0] / systems["searched"][0]
+        genome, number = chosen(folder)
+        # An epoch of it costs what one of all members costs: it also gets the epochs in which their weights began.
+        n_more = math.ceil(n_epochs_of_line(folder, number) / share)
+        recipe_of_one(arguments.recipe, widened(genome, math.sqrt(share)), n_more, wide)
+        alone = auricle(arguments, "run", wide, arguments.runs, seed)
+        systems["the searched one, widened"] = of(json.loads((alone / "report.json").read_text()), "single")
+    for name, (n_params, accuracy) in systems.items():
+        print(f"  {name:26} {n_params:>8,} parameters  {100 * accuracy:.2f} %", flush=True)
+    return systems
 
 
 def sharing(arguments, seed):

@@ -1,6 +1,7 @@
 //! One TOML file to the typed specs of the other rooms, checked together, and the fingerprint that a
 //! run is named by. It runs nothing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use auricle_datasets::augment::RoomsSpec;
@@ -15,6 +16,7 @@ use crate::bundle::DetectorSpec;
 use crate::model::Genome;
 use crate::search::corpus::ClipLengths;
 use crate::search::ensemble::EnsembleSpec;
+use crate::search::train_spec::frontends;
 use crate::search::{SpaceSpec, StudySpec};
 
 /// Everything about one run but the data itself.
@@ -160,6 +162,15 @@ impl Recipe {
         })?;
         frontend.validate().map_err(|e| text(&e))?;
         self.search.validate(&self.space).map_err(|e| text(&e))?;
+        for (name, other) in self.other_frontends() {
+            let found = other.sample_rate_hz;
+            if found != frontend.sample_rate_hz {
+                return Err(format!(
+                    "search.hyper.space.frontend: found {name} of {found} Hz, expected {} Hz as the recipe's own",
+                    frontend.sample_rate_hz
+                ));
+            }
+        }
         self.ensemble
             .check()
             .map_err(|reason| format!("ensemble.{reason}"))?;
@@ -188,6 +199,13 @@ impl Recipe {
             Frontend::Preset(name) => FrontendSpec::preset(name),
             Frontend::Spec(spec) => Some((**spec).clone()),
         }
+    }
+
+    /// The front-ends that the search may choose, by name; empty where it may not.
+    pub fn other_frontends(&self) -> BTreeMap<String, FrontendSpec> {
+        let hyper = self.search.hyper.as_ref();
+        let presets = hyper.map(|hyper| frontends(&hyper.space));
+        presets.and_then(Result::ok).unwrap_or_default()
     }
 
     /// What ingestion is told.

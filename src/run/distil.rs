@@ -38,9 +38,8 @@ impl Run<'_> {
                 expected: self.corpus.labels().join(", "),
             });
         }
-        let frontend = self.plan.recipe.frontend();
-        let frontend = frontend.expect("a checked recipe has a front-end");
-        if bundle.frontend != frontend {
+        let frontend = self.corpus.frontend();
+        if bundle.frontend != *frontend {
             return Err(RunError::OtherTeacher {
                 what: "a front-end",
                 found: bundle.frontend.fingerprint(),
@@ -59,6 +58,14 @@ impl Run<'_> {
     pub(super) fn packed_teachers(&self) -> Result<Vec<Network>, RunError> {
         let teaching = self.plan.recipe.search.teaching.as_ref();
         match teaching.map(|teaching| &teaching.teacher) {
+            Some(Teacher::Bundle { .. }) if !self.plan.recipe.other_frontends().is_empty() => {
+                Err(RunError::OtherTeacher {
+                    what: "front-ends",
+                    found: "one, the bundle's".into(),
+                    expected: "the same for all trials: leave `frontend` out of search.hyper.space"
+                        .into(),
+                })
+            }
             Some(Teacher::Bundle { path }) => self.networks_of(&Bundle::load(path)?),
             Some(Teacher::BestTrials { .. }) | None => Ok(Vec::new()),
         }
@@ -107,6 +114,7 @@ impl Run<'_> {
             genome: genome.clone(),
             hyper: HyperPoint::default(),
             replica: 0,
+            first: None,
         };
         let guidance = Guidance {
             teacher: Some((distil, &networks)),
@@ -142,6 +150,7 @@ impl Run<'_> {
         Member {
             name: "teacher".into(),
             genome: member.genome.clone(),
+            hyper: HyperPoint::default(),
             cost: Cost::of(&member.genome, &self.corpus.ports()),
             seed: 0,
             scores: crate::search::Scores {

@@ -12,6 +12,7 @@ use crate::bundle::Bundle;
 use crate::evaluate::breakdown::{Group, length_group, loudness_group};
 use crate::evaluate::{Bootstrap, Breakdown, EvaluateError, Judgement, Scores};
 use crate::model::{Combination, Network};
+use crate::search::Corpus;
 use crate::search::full::Member;
 use crate::search::scoring::{logits, logits_of_first};
 use crate::stream::ClipClassifier;
@@ -35,7 +36,8 @@ impl Run<'_> {
     pub(super) fn logits(&self, member: &Member, split: Split) -> Result<Vec<f32>, RunError> {
         let network = self.network(member)?;
         let items = self.corpus.items(split);
-        Ok(logits(&network, &self.corpus, &items, self.plan.device))
+        let corpus = self.corpus.behind(&member.hyper);
+        Ok(logits(&network, corpus, &items, self.plan.device))
     }
 
     /// Judges members together on a split.
@@ -59,8 +61,11 @@ impl Run<'_> {
         if !self.plan.recipe.data.lengths.is_fixed() {
             let by_length = self.by_length(&items, &scores)?;
             judgement.breakdowns.push(by_length);
-            let networks = members.iter().map(|member| self.network(member));
-            let networks = networks.collect::<Result<Vec<_>, _>>()?;
+            let networks = members.iter().map(|member| {
+                let corpus = self.corpus.behind(&member.hyper);
+                Ok((corpus, self.network(member)?))
+            });
+            let networks = networks.collect::<Result<Vec<_>, RunError>>()?;
             let mut groups = Vec::new();
             for seconds in HEARD_S {
                 groups.push(self.first_seconds(seconds, &items, &networks, combination)?);
@@ -154,7 +159,7 @@ impl Run<'_> {
         &self,
         seconds: f64,
         items: &[usize],
-        networks: &[Network],
+        networks: &[(&Corpus, Network)],
         combination: &Combination,
     ) -> Result<Group, RunError> {
         let is_as_long =
@@ -167,8 +172,8 @@ impl Run<'_> {
         let n_samples = self.corpus.samples_in(seconds);
         let logits: Vec<Vec<f32>> = networks
             .iter()
-            .map(|network| {
-                logits_of_first(network, &self.corpus, &items, n_samples, self.plan.device)
+            .map(|(corpus, network)| {
+                logits_of_first(network, corpus, &items, n_samples, self.plan.device)
             })
             .collect();
         let scores = self.scores(&items, &logits, combination)?;

@@ -22,16 +22,18 @@ use sha2::{Digest, Sha256};
 use crate::bundle::BundleError;
 use crate::evaluate::{EvaluateError, Report, report};
 use crate::ingest::{self, IngestError, IngestSummary};
-use crate::model::Network;
 use crate::model::stream_net::NetworkError;
+use crate::model::{Network, Weights};
 use crate::recipe::Recipe;
 use crate::search::combine::CombineError;
 use crate::search::corpus::{CorpusError, CorpusParts};
+use crate::search::ensemble::WarmStart;
 use crate::search::full::{Guidance, Job, JobEnd, Member, train_in_full};
 use crate::search::hyper::HyperPoint;
 use crate::search::store::{SqliteStore, StoreError, StudyStore};
 use crate::search::study::{Ending, StudyError, finalists};
-use crate::search::worker::{ArtefactError, Workshop, write_whole};
+use crate::search::train_spec::frontend_of;
+use crate::search::worker::{ArtefactError, Workshop, trial_name, write_whole};
 use crate::search::{Corpus, NetworkTrainer, Trial, search};
 
 pub use distil::Distilled;
@@ -211,6 +213,7 @@ impl<'a> Run<'a> {
             noise: prepared.noise,
             rooms,
             frontend,
+            other_frontends: recipe.other_frontends(),
             labels,
             clip_ms: recipe.data.clip_ms,
             lengths: recipe.data.lengths,
@@ -306,6 +309,15 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// What a trial learned, where it is still kept.
+    fn trial_weights(&self, number: u64, watch: &dyn Watch) -> Result<Option<Weights>, RunError> {
+        let folder = self.folder.join("trials");
+        let workshop = self.workshop(&folder, watch);
+        let name = trial_name(number);
+        let is_kept = workshop.weights_path(&name).exists();
+        Ok(is_kept.then(|| workshop.fetch(&name)).transpose()?)
+    }
+
     fn train_finalists(&self, trials: &[Trial], watch: &dyn Watch) -> Result<Full, RunError> {
         let recipe = self.plan.recipe;
         let spec = &recipe.ensemble;
@@ -313,19 +325,29 @@ impl<'a> Run<'a> {
         if finalists.is_empty() {
             return Err(RunError::NoTrial);
         }
-        let finalist_jobs = finalists.iter().map(|trial| Job {
-            name: format!("finalist-{:05}", trial.number),
-            genome: trial.genome.clone(),
-            hyper: trial.hyper.clone(),
-            replica: 0,
-        });
+        let mut jobs = Vec::with_capacity(finalists.len() + recipe.baselines.len());
+        for trial in &finalists {
+            jobs.push(Job {
+                name: format!("finalist-{:05}", trial.number),
+                genome: trial.genome.clone(),
+                hyper: trial.hyper.clone(),
+                replica: 0,
+                first: match spec.warm_start {
+                    WarmStart::None => None,
+                    WarmStart::Finalists | WarmStart::Members => {
+                        self.trial_weights(trial.number, watch)?
+                    }
+                },
+            });
+        }
         let baseline_jobs = recipe.baselines.iter().map(|baseline| Job {
             name: format!("baseline-{}", baseline.name),
             genome: baseline.genome.clone(),
             hyper: HyperPoint::default(),
             replica: 0,
+            first: None,
         });
-        let jobs: Vec<Job> = finalist_jobs.chain(baseline_jobs).collect();
+        jobs.extend(baseline_jobs);
         let folder = self.folder.join("full");
         let workshop = self.workshop(&folder, watch);
         let mut ends = train_in_full(
@@ -347,7 +369,9 @@ impl<'a> Run<'a> {
                 reasons: of_finalists.failures.join("; "),
             });
         };
-        let of_chosen = finalists.iter().find(|trial| trial.genome == chosen.genome);
+        let of_chosen = finalists
+            .iter()
+            .find(|trial| trial.genome == chosen.genome && trial.hyper == chosen.hyper);
         Ok(Full {
             trial: of_chosen.map(|trial| trial.number),
             hyper: of_chosen
@@ -375,6 +399,13 @@ struct Full {
     baselines: Vec<Member>,
     /// Baselines that could not be trained, and why.
     failures: Vec<String>,
+}
+
+impl Full {
+    /// Whether a network trained with those settings hears what the chosen one hears: an ensemble shares its features.
+    fn hears_as(&self, hyper: &HyperPoint) -> bool {
+        frontend_of(hyper) == frontend_of(&self.hyper)
+    }
 }
 
 struct Trained {

@@ -83,6 +83,8 @@ fn bundle_of(
         Combination::MeanLogits | Combination::WeightedLogits { .. }
     );
     let recipe = run.plan.recipe;
+    // All members hear the same.
+    let corpus = run.corpus.behind(&members[0].hyper);
     let mut provenance = BTreeMap::from([
         ("run".to_owned(), run.fingerprint.clone()),
         ("made".to_owned(), made.to_owned()),
@@ -96,7 +98,7 @@ fn bundle_of(
     }
     Bundle {
         title: recipe.title.clone(),
-        frontend: recipe.frontend().expect("a checked recipe has a front-end"),
+        frontend: corpus.frontend().clone(),
         labels: run.corpus.labels().to_vec(),
         members: members
             .iter()

@@ -7,7 +7,7 @@ use crate::bundle::Bundle;
 use crate::model::{Combination, Mixture, Network};
 use crate::search::Trial;
 use crate::search::combine::{CombineSpec, MemberLogits, Predictions, best_candidate, combine};
-use crate::search::ensemble::{Chosen, Draw, Method, Rounds, choose_greedily};
+use crate::search::ensemble::{Chosen, Draw, Method, Rounds, WarmStart, choose_greedily};
 use crate::search::full::{Guidance, Job, Member, train_in_full};
 use crate::search::study::ranking;
 use crate::search::train_spec::TrainSpec;
@@ -54,7 +54,7 @@ impl Run<'_> {
                 width,
                 n_considered,
             } => {
-                let library = self.library(trials, &[], watch)?;
+                let library = self.library(trials, full, false, watch)?;
                 let chosen = self
                     .draw(&library, &library.numbers(), width, n_considered)
                     .once()?;
@@ -66,7 +66,7 @@ impl Run<'_> {
                 width,
                 n_considered,
             } => {
-                let library = self.library(trials, &[], watch)?;
+                let library = self.library(trials, full, false, watch)?;
                 let ranked = library.numbers();
                 let draw = self.draw(&library, &ranked, width, n_considered);
                 let chosen = draw.best_of_every(every)?;
@@ -76,7 +76,7 @@ impl Run<'_> {
                 library.team(chosen, story)
             }
             Method::Greedy { .. } => {
-                let library = self.library(trials, &full.trained, watch)?;
+                let library = self.library(trials, full, true, watch)?;
                 let greedy = spec.greedy().expect("the method is greedy");
                 let chosen = choose_greedily(&library.predictions, &greedy, seed)?;
                 let story = format!(
@@ -123,12 +123,17 @@ impl Run<'_> {
                 cost.macs_per_second,
             ))
             .max(1);
+        let first = match (spec.warm_start, full.trial) {
+            (WarmStart::Members, Some(number)) => self.trial_weights(number, watch)?,
+            _ => None,
+        };
         let jobs: Vec<Job> = (1..n_members as u64)
             .map(|replica| Job {
                 name: format!("member-{replica}"),
                 genome: full.chosen.genome.clone(),
                 hyper: full.hyper.clone(),
                 replica,
+                first: first.clone(),
             })
             .collect();
         let mut members = vec![full.chosen.clone()];
@@ -248,11 +253,13 @@ impl Run<'_> {
         let jobs: Vec<Job> = full
             .finalists
             .iter()
+            .filter(|trial| full.hears_as(&trial.hyper))
             .map(|trial| Job {
                 name: format!("round-{round}-{:05}", trial.number),
                 genome: trial.genome.clone(),
                 hyper: trial.hyper.clone(),
                 replica: round,
+                first: None,
             })
             .collect();
         let guidance = Guidance {
@@ -280,6 +287,8 @@ impl Run<'_> {
             .iter()
             .map(|member| self.network(member))
             .collect::<Result<_, _>>()?;
+        let warm_start = self.plan.recipe.ensemble.warm_start;
+        let is_warm = student.genome.is_none() && warm_start == WarmStart::Members;
         let job = Job {
             name: "student".into(),
             genome: student
@@ -288,6 +297,7 @@ impl Run<'_> {
                 .unwrap_or_else(|| full.chosen.genome.clone()),
             hyper: full.hyper.clone(),
             replica: 0,
+            first: is_warm.then(|| full.chosen.weights.clone()),
         };
         let guidance = Guidance {
             teacher: Some((&student.distil, &teachers)),
@@ -330,16 +340,18 @@ impl Run<'_> {
 
     /// A trained network, on the run's device.
     pub(super) fn network(&self, member: &Member) -> Result<Network, RunError> {
-        let ports = self.corpus.ports();
+        let ports = self.corpus.behind(&member.hyper).ports();
         let (genome, weights) = (&member.genome, &member.weights);
         Ok(Network::load(genome, &ports, weights, self.plan.device)?)
     }
 
-    /// Trials whose weights are still there, best first, and then the full trainings.
+    /// Trials whose weights are still there, best first, and then on request the full trainings: all that hear through the
+    /// same front-end as the chosen one.
     fn library(
         &self,
         trials: &[Trial],
-        trained: &[Member],
+        full: &Full,
+        with_full: bool,
         watch: &dyn Watch,
     ) -> Result<Library, RunError> {
         let folder = self.folder.join("trials");
@@ -347,7 +359,7 @@ impl Run<'_> {
         let mut members: Vec<(u64, Member)> = Vec::new();
         for trial in ranking(trials) {
             let name = trial_name(trial.number);
-            if !workshop.weights_path(&name).exists() {
+            if !full.hears_as(&trial.hyper) || !workshop.weights_path(&name).exists() {
                 continue;
             }
             let member = Member {
@@ -355,6 +367,7 @@ impl Run<'_> {
                 weights: workshop.fetch(&name)?,
                 name,
                 genome: trial.genome.clone(),
+                hyper: trial.hyper.clone(),
                 cost: trial.cost,
                 scores: *trial.scores().expect("a ranked trial has scores"),
                 curve: trial.curve.clone(),
@@ -367,7 +380,9 @@ impl Run<'_> {
             .map(|trial| trial.number + 1)
             .max()
             .unwrap_or(0);
-        members.extend((first..).zip(trained.iter().cloned()));
+        let trained = full.trained.iter().filter(|_| with_full);
+        let trained = trained.filter(|member| full.hears_as(&member.hyper));
+        members.extend((first..).zip(trained.cloned()));
         self.library_of(members)
     }
 

@@ -4,6 +4,9 @@
 //! Training batches are augmented; evaluation batches are the stored features as they are. The test
 //! split is only reached by its name: nothing in this room asks for it but [`Corpus::items`].
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use auricle_datasets::augment::{
     AugmentSpec, NoiseBank, RoomBank, augment_frames, augment_samples,
 };
@@ -15,6 +18,8 @@ use auricle_features::{FrontendSpec, LogMel, SpecError, fit_clip};
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
+use super::hyper::HyperPoint;
+use super::train_spec::frontend_of;
 use crate::model::{InputNorm, Lengths, Ports};
 
 /// What is done with recordings that are not as long as a clip of the task.
@@ -53,8 +58,19 @@ impl ClipLengths {
     }
 }
 
-/// An ingested corpus.
+/// An ingested corpus behind a front-end.
 pub struct Corpus {
+    recordings: Arc<Recordings>,
+    log_mel: LogMel,
+    /// Whether the stored features are this front-end's.
+    is_stored: bool,
+    norm: InputNorm,
+    /// The same recordings behind the other front-ends that a search may choose, by the name of the preset.
+    others: BTreeMap<String, Corpus>,
+}
+
+/// What does not depend on the front-end.
+struct Recordings {
     labels: Vec<String>,
     utterances: Vec<Utterance>,
     classes: Vec<usize>,
@@ -62,11 +78,9 @@ pub struct Corpus {
     samples: Shard,
     noise: NoiseBank,
     rooms: RoomBank,
-    log_mel: LogMel,
     clip_samples: usize,
     /// The longest that is judged, where clips differ in length.
     longest_samples: Option<usize>,
-    norm: InputNorm,
 }
 
 /// Why a corpus cannot be learnt from.
@@ -104,6 +118,8 @@ pub struct CorpusParts {
     /// Rooms that training may hear clips in.
     pub rooms: RoomBank,
     pub frontend: FrontendSpec,
+    /// Others of the same rate that a search may choose, by name.
+    pub other_frontends: BTreeMap<String, FrontendSpec>,
     /// Class names, in the order of the network's outputs.
     pub labels: Vec<String>,
     /// Length of the clips that networks see.
@@ -121,6 +137,7 @@ impl Corpus {
             noise: noise_shard,
             rooms,
             frontend,
+            other_frontends,
             labels,
             clip_ms,
             lengths,
@@ -151,7 +168,7 @@ impl Corpus {
         }
         let samples_in =
             |ms: u32| (u64::from(ms) * u64::from(frontend.sample_rate_hz) / 1000) as usize;
-        let mut corpus = Self {
+        let recordings = Arc::new(Recordings {
             labels,
             utterances,
             classes,
@@ -159,14 +176,16 @@ impl Corpus {
             samples,
             noise,
             rooms,
-            log_mel: LogMel::new(&frontend)?,
             clip_samples: samples_in(clip_ms),
             longest_samples: lengths.longest_ms().map(samples_in),
-            norm: InputNorm {
-                mean: Vec::new(),
-                inv_deviation: Vec::new(),
-            },
-        };
+        });
+        let mut corpus = Self::behind_frontend(&recordings, &frontend, true)?;
+        for (name, other) in other_frontends {
+            if other != frontend {
+                let other = Self::behind_frontend(&recordings, &other, false)?;
+                corpus.others.insert(name, other);
+            }
+        }
         if corpus.items(Split::Train).is_empty() {
             return Err(CorpusError::Empty {
                 split: "train",
@@ -180,12 +199,44 @@ impl Corpus {
             });
         }
         corpus.norm = corpus.measure();
+        for other in corpus.others.values_mut() {
+            other.norm = other.measure();
+        }
         Ok(corpus)
+    }
+
+    /// Not measured yet.
+    fn behind_frontend(
+        recordings: &Arc<Recordings>,
+        frontend: &FrontendSpec,
+        is_stored: bool,
+    ) -> Result<Self, SpecError> {
+        Ok(Self {
+            recordings: recordings.clone(),
+            log_mel: LogMel::new(frontend)?,
+            is_stored,
+            norm: InputNorm {
+                mean: Vec::new(),
+                inv_deviation: Vec::new(),
+            },
+            others: BTreeMap::new(),
+        })
+    }
+
+    /// The same recordings behind the front-end that the point names; this one where it names none or this.
+    pub fn behind(&self, point: &HyperPoint) -> &Self {
+        let named = frontend_of(point).and_then(|name| self.others.get(name));
+        named.unwrap_or(self)
+    }
+
+    /// What the features are computed by.
+    pub fn frontend(&self) -> &FrontendSpec {
+        self.log_mel.spec()
     }
 
     /// Class names, in the order of the network's outputs.
     pub fn labels(&self) -> &[String] {
-        &self.labels
+        &self.recordings.labels
     }
 
     /// What a genome is plugged between.
@@ -193,7 +244,7 @@ impl Corpus {
         let spec = self.log_mel.spec();
         Ports {
             n_mels: spec.n_mels,
-            n_classes: self.labels.len(),
+            n_classes: self.recordings.labels.len(),
             frames_per_1000_s: (spec.frames_per_second() * 1000.0).round() as u64,
         }
     }
@@ -205,35 +256,35 @@ impl Corpus {
 
     /// The rows of a split, in the manifest's order.
     pub fn items(&self, split: Split) -> Vec<usize> {
-        let rows = self.utterances.iter().enumerate();
+        let rows = self.recordings.utterances.iter().enumerate();
         rows.filter(|(_, utterance)| utterance.split == split)
             .map(|(item, _)| item)
             .collect()
     }
 
     pub fn class(&self, item: usize) -> usize {
-        self.classes[item]
+        self.recordings.classes[item]
     }
 
     pub fn utterance(&self, item: usize) -> &Utterance {
-        &self.utterances[item]
+        &self.recordings.utterances[item]
     }
 
     pub fn utterances(&self) -> &[Utterance] {
-        &self.utterances
+        &self.recordings.utterances
     }
 
     /// Samples of a clip that is judged.
     pub fn judged_samples(&self, item: usize) -> usize {
-        match self.longest_samples {
-            None => self.clip_samples,
-            Some(longest) => self.samples.n_rows(item).min(longest),
+        match self.recordings.longest_samples {
+            None => self.recordings.clip_samples,
+            Some(longest) => self.recordings.samples.n_rows(item).min(longest),
         }
     }
 
     /// Samples of a recording, whole.
     pub fn recorded_samples(&self, item: usize) -> usize {
-        self.samples.n_rows(item)
+        self.recordings.samples.n_rows(item)
     }
 
     /// Samples of so many seconds.
@@ -249,7 +300,8 @@ impl Corpus {
     /// What a network is told of the clips' lengths: nothing where all are full.
     pub fn lengths(&self, batch: &Batch) -> Option<Lengths> {
         let is_padded = batch.lengths.iter().any(|&n| n < batch.n_frames);
-        (self.longest_samples.is_some() && is_padded).then(|| Lengths::new(batch.lengths.clone()))
+        (self.recordings.longest_samples.is_some() && is_padded)
+            .then(|| Lengths::new(batch.lengths.clone()))
     }
 
     fn new_batch(&self, n_clips: usize, n_samples: usize) -> Batch {
@@ -266,7 +318,12 @@ impl Corpus {
         let mut batch = self.new_batch(items.len(), n_samples);
         for &item in items {
             let frames = self.log_mel.clip(&self.floats(item)[..n_samples]);
-            batch.push(&frames.values, self.classes[item], 0.0, Crop::Centre);
+            batch.push(
+                &frames.values,
+                self.recordings.classes[item],
+                0.0,
+                Crop::Centre,
+            );
         }
         batch
     }
@@ -274,32 +331,43 @@ impl Corpus {
     /// Clips as they are judged: shorter ones between zeros, of longer ones the middle; where clips differ in length,
     /// whole ones, padded behind, and of those that are too long the middle.
     pub fn evaluation_batch(&self, items: &[usize]) -> Batch {
-        if self.longest_samples.is_some() {
+        if self.recordings.longest_samples.is_some() {
             let longest = items.iter().map(|&item| self.judged_samples(item)).max();
             let mut batch = self.new_batch(items.len(), longest.unwrap_or(0));
             for &item in items {
                 let n_samples = self.judged_samples(item);
-                if n_samples == self.samples.n_rows(item) {
-                    let (values, _) = self.features.features(item);
-                    batch.push_from_start(values, self.classes[item], &self.norm.mean);
+                if self.is_stored && n_samples == self.recordings.samples.n_rows(item) {
+                    let (values, _) = self.recordings.features.features(item);
+                    batch.push_from_start(values, self.recordings.classes[item], &self.norm.mean);
                 } else {
                     let frames = self.log_mel.clip(&fit_clip(&self.floats(item), n_samples));
-                    batch.push_from_start(&frames.values, self.classes[item], &self.norm.mean);
+                    batch.push_from_start(
+                        &frames.values,
+                        self.recordings.classes[item],
+                        &self.norm.mean,
+                    );
                 }
             }
             return batch;
         }
-        let mut batch = self.new_batch(items.len(), self.clip_samples);
+        let mut batch = self.new_batch(items.len(), self.recordings.clip_samples);
         for &item in items {
             // What is stored is of the whole recording: the same only where that is a clip long.
-            if self.samples.n_rows(item) == self.clip_samples {
-                let (values, _) = self.features.features(item);
-                batch.push(values, self.classes[item], 0.0, Crop::Centre);
+            if self.is_stored
+                && self.recordings.samples.n_rows(item) == self.recordings.clip_samples
+            {
+                let (values, _) = self.recordings.features.features(item);
+                batch.push(values, self.recordings.classes[item], 0.0, Crop::Centre);
             } else {
                 let frames = self
                     .log_mel
-                    .clip(&fit_clip(&self.floats(item), self.clip_samples));
-                batch.push(&frames.values, self.classes[item], 0.0, Crop::Centre);
+                    .clip(&fit_clip(&self.floats(item), self.recordings.clip_samples));
+                batch.push(
+                    &frames.values,
+                    self.recordings.classes[item],
+                    0.0,
+                    Crop::Centre,
+                );
             }
         }
         batch
@@ -313,34 +381,46 @@ impl Corpus {
         seed: u64,
         epoch: u64,
     ) -> Batch {
-        let heard = |item: &usize| self.samples.n_rows(*item).min(self.clip_samples);
-        let n_samples = match self.longest_samples {
-            None => self.clip_samples,
+        let heard = |item: &usize| {
+            self.recordings
+                .samples
+                .n_rows(*item)
+                .min(self.recordings.clip_samples)
+        };
+        let n_samples = match self.recordings.longest_samples {
+            None => self.recordings.clip_samples,
             Some(_) => items.iter().map(heard).max().unwrap_or(0),
         };
         let mut batch = self.new_batch(items.len(), n_samples);
         let mut changed = Vec::new();
         for &item in items {
             let mut rng = clip_rng(seed, epoch, item as u64);
-            let clip = match self.longest_samples {
-                None => fit_clip(&self.floats(item), self.clip_samples),
+            let clip = match self.recordings.longest_samples {
+                None => fit_clip(&self.floats(item), self.recordings.clip_samples),
                 Some(_) => self.stretch(item, &mut rng),
             };
             augment_samples(
                 &clip,
-                &self.noise,
-                &self.rooms,
+                &self.recordings.noise,
+                &self.recordings.rooms,
                 spec,
                 &mut rng,
                 &mut changed,
             );
             let mut frames = self.log_mel.clip(&changed);
             augment_frames(&mut frames.values, &self.norm.mean, spec, &mut rng);
-            match self.longest_samples {
-                None => batch.push(&frames.values, self.classes[item], 0.0, Crop::Centre),
-                Some(_) => {
-                    batch.push_from_start(&frames.values, self.classes[item], &self.norm.mean)
-                }
+            match self.recordings.longest_samples {
+                None => batch.push(
+                    &frames.values,
+                    self.recordings.classes[item],
+                    0.0,
+                    Crop::Centre,
+                ),
+                Some(_) => batch.push_from_start(
+                    &frames.values,
+                    self.recordings.classes[item],
+                    &self.norm.mean,
+                ),
             }
         }
         batch
@@ -349,16 +429,16 @@ impl Corpus {
     /// A clip's length of a recording from anywhere in it; all of a shorter one.
     fn stretch(&self, item: usize, rng: &mut impl Rng) -> Vec<f32> {
         let mut samples = self.floats(item);
-        let n_beyond = samples.len().saturating_sub(self.clip_samples);
+        let n_beyond = samples.len().saturating_sub(self.recordings.clip_samples);
         if n_beyond > 0 {
             samples.drain(..rng.random_range(0..=n_beyond));
-            samples.truncate(self.clip_samples);
+            samples.truncate(self.recordings.clip_samples);
         }
         samples
     }
 
     fn floats(&self, item: usize) -> Vec<f32> {
-        let samples = self.samples.samples(item).iter();
+        let samples = self.recordings.samples.samples(item).iter();
         samples
             .map(|&sample| f32::from(sample) / 32_768.0)
             .collect()
@@ -369,8 +449,14 @@ impl Corpus {
         let (mut sum, mut square_sum) = (vec![0.0_f64; n_mels], vec![0.0_f64; n_mels]);
         let mut n_frames = 0_u64;
         for item in self.items(Split::Train) {
-            let (values, n) = self.features.features(item);
-            n_frames += n as u64;
+            let computed;
+            let values = if self.is_stored {
+                self.recordings.features.features(item).0
+            } else {
+                computed = self.log_mel.clip(&self.floats(item)).values;
+                &computed[..]
+            };
+            n_frames += (values.len() / n_mels) as u64;
             for row in values.chunks_exact(n_mels) {
                 for (band, &value) in row.iter().enumerate() {
                     sum[band] += f64::from(value);

@@ -27,6 +27,8 @@ pub struct EnsembleSpec {
     pub n_members: usize,
     /// The full training.
     pub train: TrainSpec,
+    #[serde(default, skip_serializing_if = "WarmStart::is_none")]
+    pub warm_start: WarmStart,
     #[serde(default = "replicas", skip_serializing_if = "Method::is_replicas")]
     pub method: Method,
     #[serde(default = "mean", skip_serializing_if = "is_mean")]
@@ -37,6 +39,27 @@ pub struct EnsembleSpec {
     /// A small network taught by the ensemble.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub student: Option<StudentSpec>,
+}
+
+/// Which full trainings go on from the weights of the trial that found their genome, with a schedule of their own
+/// (a warm restart, Loshchilov & Hutter 2017). With shared weights a trial has learned from all its ancestors' epochs,
+/// which a fresh training forgets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WarmStart {
+    #[default]
+    None,
+    /// The finalists; replicas begin fresh.
+    Finalists,
+    /// Also replicas, which differ by the order of clips and by augmentation only, and a student of the chosen
+    /// finalist's genome, which begins as that finalist ended.
+    Members,
+}
+
+impl WarmStart {
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
 }
 
 /// A network that learns from the ensemble.

@@ -1,4 +1,4 @@
-//! Full trainings from fresh weights: finalists, replicas, baselines, students.
+//! Full trainings: finalists, replicas, baselines, students.
 //!
 //! A job whose result is kept is not done again, and one that was interrupted goes on from its last whole epoch.
 
@@ -24,6 +24,8 @@ pub struct Job {
     pub hyper: HyperPoint,
     /// Which of several trainings of the genome.
     pub replica: u64,
+    /// Weights of the genome to begin with; `None`: fresh ones.
+    pub first: Option<Weights>,
 }
 
 /// Trained networks that guide every job of a call.
@@ -34,11 +36,13 @@ pub struct Guidance<'a> {
     pub base: &'a [Network],
 }
 
-/// A genome trained in full from fresh weights.
+/// A genome trained in full.
 #[derive(Clone, Debug)]
 pub struct Member {
     pub name: String,
     pub genome: Genome,
+    /// What it was trained with besides the recipe's settings; it hears through the front-end named there.
+    pub hyper: HyperPoint,
     pub cost: Cost,
     pub seed: u64,
     pub scores: Scores,
@@ -70,8 +74,8 @@ pub enum JobEnd {
     Stopped,
 }
 
-/// Trains every job from fresh weights, as many at a time as there are workers. A job whose result is
-/// kept already is not done again. Results come in the order of the jobs.
+/// Trains every job, as many at a time as there are workers. A job whose result is kept already is not done
+/// again. Results come in the order of the jobs.
 pub fn train_in_full(
     jobs: &[Job],
     spec: &TrainSpec,
@@ -114,6 +118,10 @@ fn train_or_fetch(
     guidance: Guidance,
     workshop: &Workshop,
 ) -> Result<JobEnd, ArtefactError> {
+    let workshop = &Workshop {
+        corpus: workshop.corpus.behind(&job.hyper),
+        ..*workshop
+    };
     let record_path = workshop.folder.join(format!("{}.json", job.name));
     let ports = workshop.corpus.ports();
     let member = |record: Record, weights: Weights| {
@@ -121,6 +129,7 @@ fn train_or_fetch(
             name: job.name.clone(),
             cost: Cost::of(&record.genome, &ports),
             genome: record.genome,
+            hyper: job.hyper.clone(),
             seed: record.seed,
             scores: record.scores,
             curve: record.curve,
@@ -138,9 +147,10 @@ fn train_or_fetch(
     }
     let purpose = format!("full {} {}", job.genome.hash_hex(), job.replica);
     let seed = workshop.seed_for(&purpose);
-    let fresh = job
-        .genome
-        .init_weights(&ports, workshop.corpus.input_norm(), seed);
+    let first = job.first.clone().unwrap_or_else(|| {
+        let norm = workshop.corpus.input_norm();
+        job.genome.init_weights(&ports, norm, seed)
+    });
     let failed = |reason: String| {
         Ok(JobEnd::Failed {
             name: job.name.clone(),
@@ -155,7 +165,7 @@ fn train_or_fetch(
     let checkpoint = workshop.fetch_checkpoint(&job.name)?;
     let start = match &checkpoint {
         Some(checkpoint) => Start::Resumed(checkpoint),
-        None => Start::Fresh(&fresh),
+        None => Start::Fresh(&first),
     };
     let done = workshop.train(&worker::Job {
         name: &job.name,

@@ -1,10 +1,13 @@
 //! How a network is trained, as a recipe writes it.
 
+use std::collections::BTreeMap;
+
 use auricle_datasets::augment::{AugmentError, AugmentSpec};
 use auricle_datasets::sampler::SamplerSpec;
+use auricle_features::FrontendSpec;
 use serde::{Deserialize, Serialize};
 
-use super::hyper::{HyperPoint, HyperSpace};
+use super::hyper::{HyperPoint, HyperRange, HyperSpace, HyperValue};
 use super::mixup::MixupSpec;
 use super::optimizer::OptimizerKind;
 use super::schedule::Schedule;
@@ -71,8 +74,12 @@ pub enum TrainSpecError {
     },
     #[error("train.{0}")]
     Other(String),
-    #[error("hyper.space.{name}: not a setting that can be searched; expected one of {}", SEARCHABLE.join(", "))]
+    #[error("hyper.space.{name}: not a setting that can be searched; expected {FRONTEND} or one of {}", SEARCHABLE.join(", "))]
     NotSearchable { name: String },
+    #[error(
+        "hyper.space.{FRONTEND}: found {found}, expected a choice of `speech_16k` and `speech_16k_64`"
+    )]
+    Frontend { found: String },
     #[error("train.augment.{0}")]
     Augment(#[from] AugmentError),
 }
@@ -138,6 +145,40 @@ impl TrainSpec {
     }
 }
 
+/// The setting that names a front-end: not a field of a training, but what its clips are heard through.
+pub const FRONTEND: &str = "frontend";
+
+/// The preset that the point names.
+pub fn frontend_of(point: &HyperPoint) -> Option<&str> {
+    point.text(FRONTEND).ok()
+}
+
+/// The presets that a search may choose from, by name.
+///
+/// # Errors
+///
+/// Where the range is no list of names, or a name is no preset's.
+pub fn frontends(space: &HyperSpace) -> Result<BTreeMap<String, FrontendSpec>, TrainSpecError> {
+    let Some(range) = space.ranges.get(FRONTEND) else {
+        return Ok(BTreeMap::new());
+    };
+    let HyperRange::Choice(names) = range else {
+        return Err(TrainSpecError::Frontend {
+            found: range.to_string(),
+        });
+    };
+    let preset = |name: &HyperValue| match name {
+        HyperValue::Text(name) => FrontendSpec::preset(name).map(|spec| (name.clone(), spec)),
+        _ => None,
+    };
+    let found = names.iter().map(|name| {
+        preset(name).ok_or_else(|| TrainSpecError::Frontend {
+            found: name.to_string(),
+        })
+    });
+    found.collect()
+}
+
 /// Fields of a training that a search may set.
 const SEARCHABLE: [&str; 10] = [
     "augment_strength",
@@ -160,6 +201,9 @@ impl TrainSpec {
         }
         let mut fields = serde_json::to_value(self).expect("a spec is plain data");
         for (name, value) in &point.values {
+            if name == FRONTEND {
+                continue;
+            }
             if !SEARCHABLE.contains(&name.as_str()) {
                 return Err(TrainSpecError::NotSearchable { name: name.clone() });
             }
@@ -174,6 +218,7 @@ impl TrainSpec {
 
     /// Checks that each end of each range makes a training that can be.
     pub fn check_space(&self, space: &HyperSpace) -> Result<(), TrainSpecError> {
+        frontends(space)?;
         for (name, range) in &space.ranges {
             for value in range.ends() {
                 let values = [(name.clone(), value)].into();

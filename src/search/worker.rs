@@ -266,26 +266,27 @@ impl Workshop<'_> {
     /// elsewhere.
     pub fn run_trial(&self, job: &TrialJob) -> Result<Ran, ArtefactError> {
         let trial = job.trial;
+        let own = Workshop {
+            corpus: self.corpus.behind(&trial.hyper),
+            watch: job.watch,
+            ..*self
+        };
         let name = trial_name(trial.number);
         let seed = self.seed_for(&format!("trial {}", trial.number));
         let checkpoint = self.checkpoint_of(trial)?;
         let mut spec = job.spec.clone();
         spec.batch_size = spec.batch_size.min(trial.batch_size);
-        let (fresh, inherited) = self.first_weights(job, seed)?;
+        let (fresh, inherited) = own.first_weights(job, seed)?;
         let start = match &checkpoint {
             Some(checkpoint) => Start::Resumed(checkpoint),
             None => Start::Fresh(&fresh),
         };
-        let teachers = self.teachers_of(job)?;
+        let teachers = own.teachers_of(job)?;
         let guides = Guides {
             teacher: job.distil.map(|distil| (distil, &teachers[..])),
             base: &[],
         };
-        let watched = Workshop {
-            watch: job.watch,
-            ..*self
-        };
-        let done = watched.train(&Job {
+        let done = own.train(&Job {
             name: &name,
             genome: &trial.genome,
             start,

@@ -1,11 +1,16 @@
 //! Every way to make an ensemble, through a whole run.
 
+use std::collections::BTreeSet;
+
 use auricle::bundle::Bundle;
 use auricle::evaluate::report::System;
+use auricle::model::Cost;
 use auricle::run::{Asked, judge_bundle};
+use auricle::search::Trial;
 use auricle::search::combine::{CombineSpec, EnsembleBudget};
-use auricle::search::ensemble::{Method, Rounds, StudentSpec};
+use auricle::search::ensemble::{Method, Rounds, StudentSpec, WarmStart};
 use auricle_datasets::Split;
+use auricle_features::FrontendSpec;
 
 use crate::place::{Place, Quiet};
 
@@ -128,4 +133,93 @@ fn an_ensemble_keeps_to_its_budget_and_teaches_a_student_of_the_size_of_one() {
         (student.name.as_str(), student.cost.n_params),
         ("student of the ensemble", one)
     );
+}
+
+#[test]
+fn full_trainings_go_on_from_what_the_trial_learned_where_the_recipe_says_so() {
+    // So small a step that a training ends where it began.
+    let losses = |warm_start: WarmStart| {
+        let mut place = Place::new(4);
+        place.recipe.ensemble.warm_start = warm_start;
+        place.recipe.ensemble.n_members = 2;
+        place.recipe.ensemble.train.n_epochs = 1;
+        place.recipe.ensemble.train.learning_rate = 1e-7;
+        place.recipe.baselines.clear();
+        let run = place.run();
+        let finished = run.finish(&Quiet::never()).unwrap();
+        let best_trial = run
+            .search(&Quiet::never())
+            .unwrap()
+            .iter()
+            .filter_map(|trial| trial.scores())
+            .map(|scores| scores.validation_loss)
+            .fold(f64::INFINITY, f64::min);
+        let of = |start: &str| {
+            let files = std::fs::read_dir(finished.folder.join("full")).unwrap();
+            let records = files.map(|file| file.unwrap().path()).filter(|path| {
+                let name = path.file_name().unwrap().to_string_lossy();
+                name.starts_with(start) && name.ends_with(".json")
+            });
+            let losses = records.map(|path| {
+                let record = std::fs::read_to_string(path).unwrap();
+                let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+                record["scores"]["validation_loss"].as_f64().unwrap()
+            });
+            losses.fold(f64::INFINITY, f64::min)
+        };
+        (best_trial, of("finalist-"), of("member-"))
+    };
+    let (trial, finalist, member) = losses(WarmStart::Members);
+    assert!((finalist - trial).abs() < 0.1, "{finalist} after {trial}");
+    assert!((member - trial).abs() < 0.1, "{member} after {trial}");
+    let (trial, finalist, member) = losses(WarmStart::Finalists);
+    assert!((finalist - trial).abs() < 0.1, "{finalist} after {trial}");
+    assert!(member > trial + 0.3, "{member}, fresh, beside {trial}");
+    let (trial, finalist, _) = losses(WarmStart::None);
+    assert!(finalist > trial + 0.3, "{finalist}, fresh, beside {trial}");
+}
+
+#[test]
+fn front_ends_are_searched_and_what_is_packed_hears_through_the_one_that_was_chosen() {
+    let mut place = Place::new(6);
+    let hyper = r#"{"oracle": {"kind": "random"}, "space": {"frontend": {"choice": ["speech_16k", "speech_16k_64"]}},
+        "suggestions": [{"frontend": "speech_16k"}, {"frontend": "speech_16k_64"}]}"#;
+    place.recipe.search.hyper = Some(serde_json::from_str(hyper).unwrap());
+    place.recipe.ensemble.method = method(r#"{"kind": "greedy", "n_rounds": 8, "n_initial": 2}"#);
+    place.recipe.ensemble.n_members = 3;
+    place.recipe.ensemble.train.n_epochs = 4;
+    place.recipe.baselines.clear();
+    let preset = |name: &str| FrontendSpec::preset(name).unwrap();
+    let (mut packed, mut n_heirs) = (BTreeSet::new(), 0);
+    for seed in 1..=3 {
+        place.recipe.seed = seed;
+        let run_of = place.run();
+        let trials = run_of.search(&Quiet::never()).unwrap();
+        let named = |trial: &Trial| trial.hyper.text("frontend").unwrap().to_owned();
+        for trial in &trials {
+            let mut ports = run_of.corpus.ports();
+            ports.n_mels = preset(&named(trial)).n_mels;
+            assert_eq!(trial.cost, Cost::of(&trial.genome, &ports));
+            // Nothing is inherited from what heard otherwise.
+            for donor in &trial.donors {
+                assert_eq!(named(trial), named(&trials[*donor as usize]));
+                n_heirs += 1;
+            }
+        }
+        let (report, of_bundle) = run(&place);
+        let ensemble = report.ensemble.value().or(report.single.value()).unwrap();
+        assert_eq!(of_bundle, Some(test_accuracy(ensemble)));
+        let folder = place.run().folder;
+        let bundle = Bundle::load(&folder.join("single.auricle")).unwrap();
+        let chosen = report.single.value().unwrap();
+        let trial = trials
+            .iter()
+            .find(|trial| trial.genome == bundle.members[0].genome);
+        assert_eq!(bundle.frontend, preset(&named(trial.unwrap())));
+        assert_eq!(chosen.cost.n_params, trial.unwrap().cost.n_params);
+        packed.insert(bundle.frontend.n_mels);
+    }
+    assert!(n_heirs > 0);
+    // Each was the best for one seed at least, or the test does not show what it says.
+    assert_eq!(packed, [40, 64].into());
 }

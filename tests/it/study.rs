@@ -375,6 +375,7 @@ fn a_student_learns_from_its_teacher_alone_and_a_residual_member_completes_its_b
             genome: genome.clone(),
             hyper: HyperPoint::default(),
             replica: 0,
+            first: None,
         };
         match train_in_full(&[job], &spec, guidance, &workshop, 1)
             .unwrap()

@@ -17,7 +17,7 @@ use crate::search::hyper::{HyperPoint, HyperSearch};
 use crate::search::sharing::{Finished, donors_wanted};
 use crate::search::space::{Space, SpaceSpec};
 use crate::search::store::{Changes, Holder, NewTrial, StoreError, StudyStore, TrialEnd};
-use crate::search::train_spec::TrainSpec;
+use crate::search::train_spec::{TrainSpec, frontend_of};
 use crate::search::trial::{Artifacts, Failure, FailureKind, Learned, Trial, TrialState};
 use crate::search::worker::{Source, Workshop, seed_for};
 
@@ -235,7 +235,11 @@ impl<'a> Desk<'a> {
         let purpose = |what: &str| seed_for(self.workshop.seed, &format!("{what} {number}"));
         let mut rng = ChaCha8Rng::seed_from_u64(purpose("proposal"));
         let mut hyper_rng = ChaCha8Rng::seed_from_u64(purpose("settings"));
-        let ports = self.workshop.corpus.ports();
+        let hyper = match &mut self.hyper {
+            Some(hyper) => hyper.ask(number, &mut hyper_rng),
+            None => HyperPoint::default(),
+        };
+        let ports = self.workshop.corpus.behind(&hyper).ports();
         let suggestion = self.spec.suggestions.get(number as usize).cloned();
         let is_suggested = suggestion.is_some();
         let (genome, parent) = match suggestion {
@@ -254,10 +258,6 @@ impl<'a> Desk<'a> {
                 (self.space.genome(&proposal.point), proposal.parent)
             }
         };
-        let hyper = match &mut self.hyper {
-            Some(hyper) => hyper.ask(number, &mut hyper_rng),
-            None => HyperPoint::default(),
-        };
         let train = self.spec.train_for(&genome, &hyper, self.max_depth)?;
         let cost = Cost::of(&genome, &ports);
         let hash = genome.hash_hex();
@@ -267,9 +267,11 @@ impl<'a> Desk<'a> {
         } else {
             format!("{hash}-{number}")
         };
+        // Weights that learned behind another front-end are of no use here.
         let finished: Vec<Finished> = self
             .trials
             .values()
+            .filter(|trial| frontend_of(&trial.hyper) == frontend_of(&hyper))
             .filter_map(|trial| {
                 Some(Finished {
                     number: trial.number,
@@ -278,8 +280,12 @@ impl<'a> Desk<'a> {
                 })
             })
             .collect();
-        let donors = donors_wanted(&self.spec.sharing, &genome, &ports, &finished, parent);
-        let teachers = self.teachers_now();
+        let heir_of = parent.filter(|number| {
+            let parent = self.trials.get(number);
+            parent.is_some_and(|parent| frontend_of(&parent.hyper) == frontend_of(&hyper))
+        });
+        let donors = donors_wanted(&self.spec.sharing, &genome, &ports, &finished, heir_of);
+        let teachers = self.teachers_now(&hyper);
         let new = NewTrial {
             number,
             key,
@@ -353,8 +359,8 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// The trials that teach a trial begun now.
-    fn teachers_now(&self) -> Vec<u64> {
+    /// The trials that teach a trial begun now: such as hear what it hears.
+    fn teachers_now(&self, hyper: &HyperPoint) -> Vec<u64> {
         let teaching = self
             .spec
             .teaching
@@ -368,6 +374,7 @@ impl<'a> Desk<'a> {
             return Vec::new();
         };
         let scored = self.trials.values();
+        let scored = scored.filter(|trial| frontend_of(&trial.hyper) == frontend_of(hyper));
         let mut scored: Vec<(f64, u64)> = scored
             .filter_map(|trial| Some((trial.scores()?.validation_loss, trial.number)))
             .collect();
