@@ -17,7 +17,7 @@ lint:
 	cargo clippy -p auricle --no-default-features --features mic --lib --bins --locked -- -D warnings
 
 test: lint
-	.ci/setup build demo vulkan live postgres
+	.ci/setup build demo vulkan live postgres deploy
 	. .ci/vulkan && cargo test --workspace --locked
 	cargo build -p auricle --bin kws-infer --no-default-features --features mic --locked
 

@@ -3,6 +3,8 @@
 //!
 //! It starts a server of its own, with all that keeps data safe switched on, and says so where none is installed.
 
+#[path = "study_store/asked.rs"]
+mod asked;
 #[path = "../tests/it/fleet.rs"]
 #[allow(dead_code, unused_imports)]
 mod fleet;
@@ -25,8 +27,9 @@ use auricle::search::hyper::HyperPoint;
 use auricle::search::store::{
     Beat, Holder, NewTrial, PostgresStore, RetryPolicy, StudySettings, StudyStore, TrialEnd,
 };
-use auricle::search::{Artifacts, CurvePoint, Scores, Trial, TrialState};
+use auricle::search::{Artifacts, CurvePoint, Scores, StudySpec, Trial, TrialState};
 
+use asked::Asked;
 use place::{Place, Quiet};
 use postgres_server::Server;
 
@@ -140,8 +143,8 @@ fn queue(server: &Server, name: &str, n_trials: u64) -> PostgresStore {
     store
 }
 
-/// Claims, gives a sign of life, sleeps and completes until nothing is queued; how many trials.
-fn cycle(store: &PostgresStore, name: &str, sleep: Duration) -> u64 {
+/// Claims, gives a sign of life and completes until nothing is queued; how many trials.
+fn cycle(store: &PostgresStore, name: &str) -> u64 {
     let me = holder(name);
     let mut n = 0;
     while let Some(trial) = store.claim(&me, &[]).unwrap() {
@@ -153,7 +156,6 @@ fn cycle(store: &PostgresStore, name: &str, sleep: Duration) -> u64 {
                 progress: None,
             })
             .unwrap();
-        std::thread::sleep(sleep);
         store.finish(&end(&trial)).unwrap();
         n += 1;
     }
@@ -163,13 +165,13 @@ fn cycle(store: &PostgresStore, name: &str, sleep: Duration) -> u64 {
 fn one_worker(server: &Server) {
     let store = queue(server, "one", 500);
     let begun = Instant::now();
-    let n = cycle(&store, "w", Duration::ZERO);
+    let n = cycle(&store, "w");
     let ms = 1e3 * begun.elapsed().as_secs_f64() / n as f64;
     println!("1 worker               {ms:8.2} ms for a claim, a sign of life and a completion");
 }
 
 /// Seconds in which so many workers, each with connections of its own, empty the queue, and how many trials each had.
-fn empty(server: &Server, name: &str, n_workers: usize, sleep: Duration) -> (f64, u64) {
+fn empty(server: &Server, name: &str, n_workers: usize) -> (f64, u64) {
     let stores: Vec<PostgresStore> = (0..n_workers)
         .map(|_| PostgresStore::open(&server.url(), Some(name)).unwrap())
         .collect();
@@ -178,7 +180,7 @@ fn empty(server: &Server, name: &str, n_workers: usize, sleep: Duration) -> (f64
         let workers: Vec<_> = stores
             .iter()
             .enumerate()
-            .map(|(n, store)| scope.spawn(move || cycle(store, &format!("w{n}"), sleep)))
+            .map(|(n, store)| scope.spawn(move || cycle(store, &format!("w{n}"))))
             .collect();
         workers.into_iter().map(|it| it.join().unwrap()).sum()
     });
@@ -188,31 +190,60 @@ fn empty(server: &Server, name: &str, n_workers: usize, sleep: Duration) -> (f64
 fn many_workers(server: &Server) {
     let n_trials = 4000;
     let store = queue(server, "many", n_trials);
-    let (seconds, n) = empty(server, "many", 8, Duration::ZERO);
+    let (seconds, n) = empty(server, "many", 8);
     assert_eq!(n, n_trials, "a trial was claimed twice or never");
     assert!(store.trials().unwrap().iter().all(|it| it.attempt == 1));
     let rate = n as f64 / seconds;
     println!("8 workers              {rate:8.0} such cycles a second, none claimed twice");
 }
 
+/// Workers that search and sleep in place of training, each with a store, a controller and connections of its own.
 fn scaling(server: &Server) {
-    let sleep = Duration::from_millis(250);
+    let (n_each, trial_s) = (8, 1.0);
     for n_workers in [1, 2, 4, 8, 16, 64] {
         let name = format!("scaling {n_workers}");
-        let n_trials = 12 * n_workers as u64;
-        queue(server, &name, n_trials);
-        let (seconds, n) = empty(server, &name, n_workers, sleep);
-        assert_eq!(n, n_trials);
-        let ideal = 12.0 * sleep.as_secs_f64();
+        let n_trials = n_each * n_workers as u64;
+        queue(server, &name, 0);
+        let place = Place::new(1);
+        let run = place.run();
+        let folder = tempfile::tempdir().unwrap();
+        let depot = Depot::open(&folder.path().display().to_string()).unwrap();
+        let mut spec = fleet::own_spec(&place, n_trials, 2);
+        spec.repeats = true;
+        let stores: Vec<PostgresStore> = (0..n_workers)
+            .map(|_| PostgresStore::open(&server.url(), Some(&name)).unwrap())
+            .collect();
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            for (n, store) in stores.iter().enumerate() {
+                let (run, spec, depot) = (&run, &spec, &depot);
+                scope.spawn(move || {
+                    let (me, quiet) = (holder(&format!("w{n}")), Quiet::never());
+                    let epoch_ms = (500.0 * trial_s) as u64;
+                    fleet::sleep_through(run, spec, store, depot, &me, epoch_ms, &quiet).unwrap();
+                });
+            }
+        });
+        let seconds = begun.elapsed().as_secs_f64();
+        let trials = stores[0].trials().unwrap();
+        let once = |it: &Trial| it.attempt == 1 && it.scores().is_some();
+        assert!(trials.len() as u64 == n_trials && trials.iter().all(once));
+        let ideal = n_each as f64 * trial_s;
         println!(
-            "{n_workers:>2} sleeping workers    {:8.1} % of the time asleep in trials of {} ms",
+            "{n_workers:>2} searching workers   {:8.1} % of the time in trials of {trial_s} s, {:.1} trials a second",
             100.0 * ideal / seconds,
-            sleep.as_millis()
+            n_trials as f64 / seconds
         );
     }
 }
 
-/// Most memory that this process ever had, in MB.
+/// From now on [`peak_mb`] is about what comes.
+fn forget_peak() {
+    // Linux: resets VmHWM to what is held now.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// Most memory that this process had, in MB.
 fn peak_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));
@@ -236,36 +267,51 @@ fn hundred_thousand(server: &Server) {
         let trials: Vec<(String, Trial)> = (from..from + 10_000).map(complete).collect();
         store.import(&trials).unwrap();
     }
-    let before_mb = peak_mb();
-    let begun = Instant::now();
-    let summary = store.summary().unwrap();
-    let leases = store.leases().unwrap().len();
-    let study = store.study().unwrap().name;
-    assert_eq!((summary.n_trials(), leases, &*study), (n_trials, 0, name));
-    let ms = 1e3 * begun.elapsed().as_secs_f64();
-    println!("100,000 trials         {ms:8.1} ms for what `study show` asks");
+    let show = |when: &str| {
+        let begun = Instant::now();
+        let shown = std::process::Command::new(env!("CARGO_BIN_EXE_auricle"))
+            .args(["study", "show", "--study"])
+            .arg(format!("{}#{name}", server.url()))
+            .output()
+            .unwrap();
+        let ms = 1e3 * begun.elapsed().as_secs_f64();
+        let text = String::from_utf8_lossy(&shown.stdout);
+        assert!(text.contains("100000 complete"), "{text}");
+        println!("100,000 trials         {ms:8.0} ms for `auricle study show` {when}");
+    };
+    show("just after they came");
+    let mut client = postgres::Client::connect(&server.url(), postgres::NoTls).unwrap();
+    client
+        .batch_execute("VACUUM ANALYZE auricle_trial")
+        .unwrap();
+    show("once the server has tidied up");
     // A worker that proposes, trains for no time and completes.
     let place = Place::new(1);
     let run = place.run();
     let depot = tempfile::tempdir().unwrap();
     let depot = Depot::open(&depot.path().display().to_string()).unwrap();
-    let work = |n_more: u64| {
-        let mut spec = fleet::own_spec(&place, n_trials + n_more, 1);
-        spec.repeats = true;
+    forget_peak();
+    let before_mb = peak_mb();
+    let work = |spec: &StudySpec, asked: &Asked| {
         let begun = Instant::now();
         let quiet = Quiet::never();
-        fleet::sleep_through(&run, &spec, &store, &depot, &holder("w"), 0, &quiet).unwrap();
+        fleet::sleep_through(&run, spec, asked, &depot, &holder("w"), 0, &quiet).unwrap();
         begun.elapsed().as_secs_f64()
     };
-    let start = work(0);
-    let more = work(200);
-    println!("                       {start:8.2} s until a worker has read them");
+    // What its controller costs with so much to learn from is told by the bench `search_overhead`.
+    let mut spec = fleet::own_spec(&place, n_trials, 1);
+    spec.repeats = true;
+    let start_s = work(&spec, &Asked::new(&store));
+    spec.budget.n_trials = Some(n_trials + 200);
+    let asked = Asked::new(&store);
+    let more_s = work(&spec, &asked);
+    let (median, most) = asked.median_and_most_ms();
+    let each = 1e3 * (more_s - start_s) / 200.0;
+    println!("                       {start_s:8.2} s until a worker has read them");
+    println!("                       {median:8.2} ms for a proposal, {most:.1} ms at most");
+    println!("                       {each:8.2} ms for one with a training of no time");
     println!(
-        "                       {:8.2} ms for a proposal with its training of no time",
-        1e3 * (more - start) / 200.0
-    );
-    println!(
-        "                       {:8.0} MB at most in a worker ({before_mb:.0} MB before it)",
+        "                       {:8.0} MB at most in that worker ({before_mb:.0} MB before)",
         peak_mb()
     );
 }

@@ -11,7 +11,7 @@ use super::infer::{InferArgs, ServeArgs};
 mod study;
 
 pub use study::{
-    BudgetArgs, CreateArgs, StudyArg, StudyArgs, StudyCommand, TrialsArgs, WorkerArgs,
+    BudgetArgs, CreateArgs, StudyArg, StudyArgs, StudyCommand, TrialsArgs, WatchArgs, WorkerArgs,
 };
 
 /// Search, train and run small speech networks

@@ -147,20 +147,9 @@ pub struct Finished {
 ///
 /// # Errors
 ///
-/// Where the folder holds no study of its own name.
+/// Where the folder holds no study.
 pub fn trials_of(folder: &Path) -> Result<Vec<Trial>, StoreError> {
-    let path = folder.join("study.sqlite");
-    if !path.exists() {
-        return Err(StoreError::Damaged {
-            path,
-            what: "the study".into(),
-            reason: "there is no such file".into(),
-        });
-    }
-    let name = folder.canonicalize().ok();
-    let name = name.as_deref().unwrap_or(folder).file_name();
-    let fingerprint = name.unwrap_or_default().to_string_lossy().into_owned();
-    SqliteStore::open(&path, &fingerprint)?.trials()
+    SqliteStore::open_any(&folder.join("study.sqlite"))?.trials()
 }
 
 /// 12 hex digits of the SHA-256 of plain data's text.

@@ -4,7 +4,7 @@
 //! long as nobody collects it. What comes back damaged counts as gone. It does not know what the bytes mean.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
@@ -26,7 +26,7 @@ pub struct Depot {
 pub struct Kept {
     pub id: String,
     pub n_bytes: u64,
-    /// Since it was written, by the clocks of the depot and of this machine.
+    /// Since it was written, by the clock of the depot.
     pub age: Duration,
 }
 
@@ -122,25 +122,41 @@ impl Depot {
         }
     }
 
-    /// All that lies there, by name.
+    /// Seconds since 1970 by the clock of the place: what it says of something that is written just now.
+    async fn now_s(&self) -> Result<i64, object_store::Error> {
+        let at = self.at(&format!("clock-{}", std::process::id()));
+        let options = PutOptions::from(PutMode::Overwrite);
+        self.objects
+            .put_opts(&at, Vec::<u8>::new().into(), options)
+            .await?;
+        let found = self.objects.head(&at).await?;
+        match self.objects.delete(&at).await {
+            Err(object_store::Error::NotFound { .. }) | Ok(()) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(found.last_modified.timestamp())
+    }
+
+    /// All that lies there, by name, with its age by the clock of the place.
     pub fn list(&self) -> Result<Vec<Kept>, DepotError> {
-        let listed = self.objects.list_with_delimiter(Some(&self.prefix));
-        let listed = self.runtime.block_on(listed);
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
+        let listed = async {
+            let listed = self.objects.list_with_delimiter(Some(&self.prefix)).await?;
+            Ok::<_, object_store::Error>((listed, self.now_s().await?))
+        };
+        let (listed, now_s) = self
+            .runtime
+            .block_on(listed)
+            .map_err(|error| self.failed(&error))?;
         let mut kept: Vec<Kept> = listed
-            .map_err(|error| self.failed(&error))?
             .objects
             .into_iter()
             .filter_map(|object| {
                 let id = object.location.filename()?.to_owned();
-                let written = u64::try_from(object.last_modified.timestamp()).unwrap_or(0);
+                let age_s = now_s - object.last_modified.timestamp();
                 is_id(&id).then_some(Kept {
                     id,
                     n_bytes: object.size,
-                    age: Duration::from_secs(now.saturating_sub(written)),
+                    age: Duration::from_secs(u64::try_from(age_s).unwrap_or(0)),
                 })
             })
             .collect();

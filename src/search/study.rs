@@ -11,6 +11,7 @@ mod pulse;
 mod quota;
 mod ranking;
 mod spec;
+mod trials;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

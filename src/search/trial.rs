@@ -113,7 +113,19 @@ impl TrialState {
         }
     }
 
-    /// As it is written in a store: the tag of its text.
+    /// What [`name`](Self::name) may say.
+    pub const NAMES: [&str; 8] = [
+        "queued",
+        "running",
+        "paused",
+        "given-up",
+        "complete",
+        "failed",
+        "infeasible",
+        "stopped",
+    ];
+
+    /// As it is written in a store: the tag of its text, one of [`NAMES`](Self::NAMES).
     pub fn name(&self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -218,5 +230,34 @@ impl Trial {
     /// Whether a worker has it or is still to have it.
     pub fn is_open(&self) -> bool {
         matches!(self.state, TrialState::Queued | TrialState::Running)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_has_its_name_among_the_names() {
+        let scores = Scores {
+            validation_loss: 0.5,
+            validation_accuracy: 0.5,
+        };
+        let failure = || Failure {
+            kind: FailureKind::Lost,
+            reason: String::new(),
+            trace: None,
+        };
+        let states = [
+            TrialState::Queued,
+            TrialState::Running,
+            TrialState::Paused { scores },
+            TrialState::GivenUp { scores },
+            TrialState::Complete { scores },
+            TrialState::Failed { failure: failure() },
+            TrialState::Infeasible { failure: failure() },
+            TrialState::Stopped,
+        ];
+        assert_eq!(states.map(|state| state.name()), TrialState::NAMES);
     }
 }

@@ -8,7 +8,7 @@ use auricle::search::{Trial, TrialState};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::fleet::{Fleet, Worker, own_spec, sleep_through};
+use crate::fleet::{Fleet, Worker, WrongClock, own_spec, sleep_through};
 use crate::place::{Place, Quiet};
 use crate::postgres_server::Server;
 
@@ -175,6 +175,99 @@ fn a_worker_frozen_past_its_lease_finds_its_trial_with_another_and_goes_on() {
     let trials = check_whole(&fleet, &server, n_trials);
     assert_eq!((trials[0].attempt, trials[0].earlier.len()), (2, 1));
     assert!(trials[0].earlier[0].reason.contains("frozen"));
+}
+
+#[test]
+fn what_a_killed_worker_had_is_with_another_within_its_lease_and_a_second() {
+    let Some((server, mut fleet, _witness)) = fleet(1, 2000, 20) else {
+        return;
+    };
+    fleet.lease_ms = 1000;
+    let store = fleet.store();
+    let mut seconds: Vec<f64> = Vec::new();
+    let mut worker = fleet.worker("w0");
+    for n_kills in 0..5 {
+        // A next one that has nothing to do but to look again.
+        let next = fleet.worker(&format!("w{}", n_kills + 1));
+        wait_until("it trains", || {
+            let trial = store.trial(0);
+            trial.is_ok_and(|it| it.attempt == n_kills + 1 && !it.curve.is_empty())
+        });
+        std::thread::sleep(Duration::from_millis(1500));
+        let killed = Instant::now();
+        worker.kill();
+        while store.trial(0).unwrap().attempt == n_kills + 1 {
+            assert!(killed.elapsed() < MOST);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        seconds.push(killed.elapsed().as_secs_f64());
+        worker = next;
+    }
+    worker.kill();
+    drop(server);
+    eprintln!("leases of 1 s, trials taken over after {seconds:.2?} s");
+    seconds.sort_by(f64::total_cmp);
+    // A busy machine may delay one of them.
+    assert!(seconds[2] <= 2.0 && seconds[4] <= 6.0, "{seconds:?}");
+}
+
+#[test]
+fn workers_whose_clocks_are_wrong_by_an_hour_take_nothing_from_others_and_all_that_a_dead_one_left()
+{
+    let n_trials = 60;
+    let Some((server, mut fleet, _witness)) = fleet(n_trials, 10, 30) else {
+        return;
+    };
+    let clocks = (WrongClock::new(3600), WrongClock::new(-3600));
+    let (Some(fast), Some(slow)) = clocks else {
+        eprintln!("skipped: no C compiler that makes a wrong clock");
+        return;
+    };
+    fleet.lease_ms = 700;
+    let store = fleet.store();
+    let doomed = fleet.worker("doomed");
+    let right = fleet.worker("right");
+    let wrong = [
+        fleet.worker_in("fast", Some(&fast)),
+        fleet.worker_in("slow", Some(&slow)),
+    ];
+    let has_trial = |worker: &str| {
+        let leases = store.leases().unwrap();
+        leases.iter().any(|lease| lease.worker == worker)
+    };
+    for name in ["doomed", "right", "fast", "slow"] {
+        wait_until(name, || has_trial(name));
+    }
+    // Whoever the store hears of was heard just now, by the store's clock and no other.
+    for lease in store.leases().unwrap() {
+        let since = lease.seconds_since_beat;
+        assert!((0.0..60.0).contains(&since), "{}: {since} s", lease.worker);
+    }
+    wait_until("the doomed one is stopped within a trial", || {
+        doomed.signal("STOP");
+        std::thread::sleep(Duration::from_millis(50)); // what it had asked of the database is done
+        let is_within = has_trial("doomed");
+        if !is_within {
+            doomed.signal("CONT");
+        }
+        is_within
+    });
+    doomed.kill();
+    right.signal("TERM");
+    right.join();
+    // What is left is for the two that are wrong: the dead one's trial too.
+    wrong.into_iter().for_each(Worker::join);
+    let trials = check_whole(&fleet, &server, n_trials);
+    let lost: Vec<&str> = trials
+        .iter()
+        .flat_map(|trial| &trial.earlier)
+        .map(|failure| &*failure.reason)
+        .collect();
+    assert!(
+        lost.iter().all(|reason| reason.contains("doomed")),
+        "{lost:?}"
+    );
+    assert_eq!(lost.len(), 1, "{lost:?}");
 }
 
 #[test]

@@ -98,6 +98,11 @@ impl Fleet {
 
     /// Starts a worker process.
     pub fn worker(&self, name: &str) -> Worker {
+        self.worker_in(name, None)
+    }
+
+    /// Starts a worker process, in a world whose clock is wrong where one is given.
+    pub fn worker_in(&self, name: &str, clock: Option<&WrongClock>) -> Worker {
         let told = serde_json::json!({
             "url": self.url,
             "name": name,
@@ -107,8 +112,14 @@ impl Fleet {
             "n_epochs": self.n_epochs,
             "epoch_ms": self.epoch_ms,
             "lease_ms": self.lease_ms,
+            "now_s": now_s() + clock.map_or(0, |clock| clock.skew_s),
         });
-        let child = Command::new(std::env::current_exe().unwrap())
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        if let Some(clock) = clock {
+            command.env("LD_PRELOAD", clock.library());
+            command.env("AURICLE_TEST_SKEW_S", clock.skew_s.to_string());
+        }
+        let child = command
             .args([
                 "fleet::a_worker_process",
                 "--exact",
@@ -127,6 +138,40 @@ impl Fleet {
 
 pub struct Worker {
     child: Child,
+}
+
+/// A wall clock that is wrong for whoever is started with it.
+pub struct WrongClock {
+    folder: tempfile::TempDir,
+    pub skew_s: i64,
+}
+
+impl WrongClock {
+    /// `None` where there is no C compiler to make one, or no loader that puts it in place of the right one.
+    pub fn new(skew_s: i64) -> Option<Self> {
+        let clock = Self {
+            folder: tempfile::tempdir().unwrap(),
+            skew_s,
+        };
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/wrong_clock.c");
+        let made = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(clock.library())
+            .arg(source)
+            .status();
+        let is_made = cfg!(target_os = "linux") && made.is_ok_and(|made| made.success());
+        is_made.then_some(clock)
+    }
+
+    fn library(&self) -> PathBuf {
+        self.folder.path().join("wrong_clock.so")
+    }
+}
+
+/// Seconds since 1970 by this process's clock.
+fn now_s() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.unwrap().as_secs() as i64
 }
 
 impl Worker {
@@ -250,6 +295,11 @@ fn a_worker_process() {
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     let text = |key: &str| told[key].as_str().unwrap().to_owned();
     let number = |key: &str| told[key].as_u64().unwrap();
+    let seconds_off = now_s() - told["now_s"].as_i64().unwrap();
+    assert!(
+        seconds_off.abs() < 600,
+        "the clock is {seconds_off} s from what it was to be"
+    );
     let terminated = || IS_TERMINATED.store(true, std::sync::atomic::Ordering::Relaxed);
     ctrlc::set_handler(terminated).unwrap();
     let recipe: auricle::recipe::Recipe = serde_json::from_str(&text("recipe")).unwrap();

@@ -153,6 +153,17 @@ fn only_cli_prints_or_exits() {
     }
 }
 
+/// Leases, ages and budgets are measured by the clock of the store or the depot, or as time that passes.
+#[test]
+fn a_search_reads_no_wall_clock() {
+    for file in rust_files(&root().join("src/search")) {
+        let text = fs::read_to_string(&file).unwrap();
+        for word in ["SystemTime", "chrono::", "UNIX_EPOCH"] {
+            assert!(!text.contains(word), "{}: {word}", file.display());
+        }
+    }
+}
+
 #[test]
 fn the_crates_know_no_tensors_and_features_open_no_file() {
     for (folder, words) in [

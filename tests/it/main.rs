@@ -2,6 +2,7 @@
 
 mod cli;
 mod dataset;
+mod deploy;
 mod ensembles;
 mod export;
 #[cfg(feature = "postgres")]
@@ -27,3 +28,4 @@ mod shared;
 mod study;
 mod tabular;
 mod tones;
+mod watch;

@@ -184,6 +184,37 @@ fn a_study_in_a_file_is_created_worked_on_steered_moved_and_deleted() {
 }
 
 #[test]
+fn a_study_that_is_not_there_is_named_with_what_was_expected() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    let command = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_auricle"));
+        command.args(args).current_dir(folder.path());
+        command
+    };
+    for (place, named) in [("nowhere", "nowhere: "), ("empty", "empty/study.sqlite: ")] {
+        for words in [
+            &["study", "show"][..],
+            &["study", "list"],
+            &["study", "trials"],
+            &["worker", "--data", "corpus"],
+        ] {
+            let text = Walk::text(command(&[words, &["--study", place]].concat()), false);
+            let expected = format!("{named}found nothing there, expected the folder of a run");
+            assert!(text.contains(&expected), "{text}");
+        }
+        assert!(!folder.path().join("empty/study.sqlite").exists());
+    }
+    let recipe = tones::recipe(folder.path(), 1).display().to_string();
+    let replay = ["search", &recipe, "--data", "corpus", "--replay", "empty"];
+    let text = Walk::text(command(&replay), false);
+    assert!(
+        text.contains("empty/study.sqlite: found nothing there"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_worker_with_other_data_is_refused_and_secrets_are_not_shown() {
     let walk = Walk::new(1, None);
     walk.create();

@@ -41,6 +41,7 @@ pub struct WorkerArgs {
 Examples:
   auricle study create --study postgres://me@db/auricle#commands recipe.toml --data corpus --artifacts s3://bucket/a
   auricle study show --study postgres://me@db/auricle#commands
+  auricle study watch --study runs/0123456789abcdef
   auricle study set-budget --study runs/0123456789abcdef --trials 200")]
 pub struct StudyArgs {
     #[command(flatten)]
@@ -60,6 +61,8 @@ pub enum StudyCommand {
     List,
     /// Counts, the best trial, who works on what
     Show,
+    /// Show it on the terminal as it goes on: the best, the front, what runs, who lives, what failed; q leaves
+    Watch(WatchArgs),
     /// List trials
     Trials(TrialsArgs),
     /// List the trials with the lowest validation losses
@@ -136,6 +139,13 @@ pub struct CreateArgs {
     /// Folder or bucket that all workers reach [default: `artifacts` beside an SQLite file]
     #[arg(long, value_name = "PLACE")]
     pub artifacts: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct WatchArgs {
+    /// Between two looks at the study
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    pub every: f64,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -2,6 +2,8 @@
 
 mod list;
 mod moves;
+mod watch;
+mod workers;
 
 use std::io::Write;
 
@@ -53,6 +55,7 @@ pub fn study(args: &StudyArgs, out: &mut dyn Write) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        StudyCommand::Watch(watch_args) => watch::watch(&address, watch_args),
         StudyCommand::Show => list::show(&*address.open()?, args.json, out),
         StudyCommand::Trials(trials) => list::trials(&*address.open()?, trials, args.json, out),
         StudyCommand::Best { n } => list::best(&*address.open()?, *n, args.json, out),

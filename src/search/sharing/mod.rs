@@ -148,13 +148,13 @@ impl SharingSpec {
 }
 
 /// The trials whose weights must be fetched for [`first_weights`], best first: for a snapshot the parent alone,
-/// finished or not, else the best of `finished` by loss. Under `common-prefix` only trials that share at least the first part
-/// count. Losses that are not finite do not.
-pub fn donors_wanted(
+/// finished or not, else the first of `finished`, which come by loss. Under `common-prefix` only trials that share at
+/// least the first part count. Losses that are not finite do not.
+pub fn donors_wanted<'a>(
     spec: &SharingSpec,
     child: &Genome,
     ports: &Ports,
-    finished: &[Finished<'_>],
+    finished: impl Iterator<Item = Finished<'a>>,
     parent: Option<u64>,
 ) -> Vec<u64> {
     let n_trials = match *spec {
@@ -163,17 +163,15 @@ pub fn donors_wanted(
         SharingSpec::UniformAverage { n_trials, .. }
         | SharingSpec::LossWeightedAverage { n_trials, .. } => n_trials,
     };
-    let has_common = |trial: &&Finished<'_>| match spec.matching() {
+    let has_common = |trial: &Finished<'_>| match spec.matching() {
         Some((MatchBy::CommonPrefix, partial_width)) => {
             !common_prefix(child, trial.genome, ports, partial_width).is_empty()
         }
         _ => true,
     };
-    let sound = finished.iter().filter(|trial| trial.loss.is_finite());
-    let mut ranked: Vec<&Finished<'_>> = sound.filter(has_common).collect();
-    ranked.sort_by(|a, b| a.loss.total_cmp(&b.loss).then(a.number.cmp(&b.number)));
-    ranked
-        .iter()
+    finished
+        .filter(|trial| trial.loss.is_finite())
+        .filter(has_common)
         .take(n_trials)
         .map(|trial| trial.number)
         .collect()

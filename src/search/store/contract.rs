@@ -12,7 +12,7 @@ use crate::search::hyper::HyperValue;
 use crate::search::study::Budget;
 use crate::search::trial::Scores;
 
-pub(super) fn new_trial(number: u64, n_channels: usize) -> NewTrial {
+pub(in crate::search) fn new_trial(number: u64, n_channels: usize) -> NewTrial {
     let genome = Genome {
         stem: Some(Conv1dSpec {
             n_channels,

@@ -16,6 +16,9 @@ mod sqlite;
 #[cfg(test)]
 mod contract;
 
+#[cfg(test)]
+pub(super) use contract::new_trial;
+
 pub use memory::MemoryStore;
 pub use open::{Place, StudyAddress, studies_in};
 #[cfg(feature = "postgres")]
@@ -236,6 +239,8 @@ pub enum StoreError {
         what: String,
         reason: String,
     },
+    #[error("{}: found nothing there, expected the folder of a run or the SQLite file of a study", path.display())]
+    NoFile { path: PathBuf },
     #[error("{}: found a study of schema {found}, this version reads {expected}", path.display())]
     Schema {
         path: PathBuf,

@@ -3,11 +3,12 @@
 //! All of it follows from the stored trials. Each says what its proposer had learned, so a desk that reads them tells
 //! its controller the same in the same order and proposes what any other would.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use super::trials::Trials;
 use super::{Budget, Ending, StudyError, StudySpec};
 use crate::model::Cost;
 use crate::search::controllers::Controller;
@@ -44,7 +45,7 @@ pub(super) struct Desk<'a> {
     pub(super) hyper: Option<HyperSearch>,
     pub(super) scheduler: Scheduler,
     /// What is known of every trial, the running ones as they were begun.
-    pub(super) trials: BTreeMap<u64, Trial>,
+    pub(super) trials: Trials,
     pub(super) known: HashSet<String>,
     /// Epochs of each trial that the scheduler has seen.
     pub(super) n_seen: HashMap<u64, usize>,
@@ -99,7 +100,7 @@ impl<'a> Desk<'a> {
             space,
             hyper,
             scheduler,
-            trials: BTreeMap::new(),
+            trials: Trials::default(),
             known: HashSet::new(),
             n_seen: HashMap::new(),
             told: HashSet::new(),
@@ -157,7 +158,7 @@ impl<'a> Desk<'a> {
 
     /// Whether any worker has a trial, or one waits for a worker.
     pub fn has_open_trials(&self) -> bool {
-        self.trials.values().any(Trial::is_open)
+        self.trials.n_open() > 0
     }
 
     /// What a free worker does: an orphan of an earlier sitting, a trial that waits, a promotion, a new trial; the
@@ -268,23 +269,17 @@ impl<'a> Desk<'a> {
             format!("{hash}-{number}")
         };
         // Weights that learned behind another front-end are of no use here.
-        let finished: Vec<Finished> = self
-            .trials
-            .values()
-            .filter(|trial| frontend_of(&trial.hyper) == frontend_of(&hyper))
-            .filter_map(|trial| {
-                Some(Finished {
-                    number: trial.number,
-                    genome: &trial.genome,
-                    loss: trial.scores()?.validation_loss,
-                })
+        let hears_the_same = |trial: &Trial| frontend_of(&trial.hyper) == frontend_of(&hyper);
+        let best = self.trials.best().filter(|trial| hears_the_same(trial));
+        let finished = best.filter_map(|trial| {
+            Some(Finished {
+                number: trial.number,
+                genome: &trial.genome,
+                loss: trial.scores()?.validation_loss,
             })
-            .collect();
-        let heir_of = parent.filter(|number| {
-            let parent = self.trials.get(number);
-            parent.is_some_and(|parent| frontend_of(&parent.hyper) == frontend_of(&hyper))
         });
-        let donors = donors_wanted(&self.spec.sharing, &genome, &ports, &finished, heir_of);
+        let heir_of = parent.filter(|number| self.trials.get(number).is_some_and(hears_the_same));
+        let donors = donors_wanted(&self.spec.sharing, &genome, &ports, finished, heir_of);
         let teachers = self.teachers_now(&hyper);
         let new = NewTrial {
             number,
@@ -302,7 +297,7 @@ impl<'a> Desk<'a> {
         self.known.insert(hash);
         self.scheduler.begin(number);
         self.running.insert(number);
-        self.trials.insert(number, trial.clone());
+        self.trials.insert(trial.clone());
         self.replay();
         if is_suggested && !self.space.limits().admit(&cost) {
             let failure = Failure {
@@ -350,7 +345,7 @@ impl<'a> Desk<'a> {
         self.scheduler.begin(trial.number);
         self.running.insert(trial.number);
         self.later.remove(&trial.number);
-        self.trials.insert(trial.number, trial.clone());
+        self.trials.insert(trial.clone());
         Ok(Task {
             trial,
             train,
@@ -373,20 +368,12 @@ impl<'a> Desk<'a> {
         else {
             return Vec::new();
         };
-        let scored = self.trials.values();
-        let scored = scored.filter(|trial| frontend_of(&trial.hyper) == frontend_of(hyper));
-        let mut scored: Vec<(f64, u64)> = scored
-            .filter_map(|trial| Some((trial.scores()?.validation_loss, trial.number)))
-            .collect();
-        if (scored.len() as u64) < *after_trials {
+        if (self.trials.n_scored() as u64) < *after_trials {
             return Vec::new();
         }
-        scored.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        scored
-            .iter()
-            .take(*n_trials)
-            .map(|(_, number)| *number)
-            .collect()
+        let best = self.trials.best();
+        let best = best.filter(|trial| frontend_of(&trial.hyper) == frontend_of(hyper));
+        best.take(*n_trials).map(|trial| trial.number).collect()
     }
 
     /// A running trial has trained so far.
@@ -424,7 +411,7 @@ impl<'a> Desk<'a> {
             TrialState::Queued | TrialState::Running | TrialState::Paused { .. } => {}
         }
         self.note(&trial);
-        self.trials.insert(number, trial.clone());
+        self.trials.insert(trial.clone());
         self.release(number)?;
         if let Some(failure) = trial.failure()
             && self.n_complete == 0

@@ -31,7 +31,7 @@ impl Desk<'_> {
                 self.known.insert(trial.genome.hash_hex());
                 self.follow(&trial);
                 self.note(&trial);
-                self.trials.insert(number, trial);
+                self.trials.insert(trial);
             }
         }
         if has_diverged {

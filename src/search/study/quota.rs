@@ -33,19 +33,14 @@ impl Desk<'_> {
             .flat_map(|number| files(*number))
             .map(|path| size(&path))
             .sum();
-        let mut ranked: Vec<_> = self
-            .trials
-            .values()
-            .filter_map(|trial| Some((trial.scores()?.validation_loss, trial.number)))
-            .collect();
-        ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let is_read = |number: u64| {
             let running = self.trials.values().filter(|it| self.is_running(it.number));
             running
                 .flat_map(|it| it.donors.iter().chain(&it.teachers))
                 .any(|read| *read == number)
         };
-        let losers = ranked.iter().skip(N_KEPT).rev().map(|(_, number)| *number);
+        let ranked: Vec<u64> = self.trials.best().map(|trial| trial.number).collect();
+        let losers = ranked.into_iter().skip(N_KEPT).rev();
         let losers: Vec<u64> = losers
             .filter(|number| !self.is_running(*number) && !is_read(*number))
             .collect();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use super::workers::workers;
 use crate::cli::args::TrialsArgs;
 use crate::search::store::StudyStore;
 use crate::search::{Budget, Trial, TrialState};
@@ -105,21 +106,17 @@ pub(super) fn show(
 ) -> anyhow::Result<()> {
     let study = store.study()?;
     let summary = store.summary()?;
-    let leases = store.leases()?;
-    // By worker: its trials, and the seconds since its last sign of life.
-    let mut workers: BTreeMap<&str, (Vec<u64>, f64)> = BTreeMap::new();
-    for lease in &leases {
-        let worker = workers
-            .entry(&lease.worker)
-            .or_insert((Vec::new(), f64::INFINITY));
-        worker.0.push(lease.number);
-        worker.1 = worker.1.min(lease.seconds_since_beat);
-    }
+    let workers = workers(&store.leases()?);
     if is_json {
         let workers: Vec<_> = workers
             .iter()
-            .map(|(name, (trials, seconds))| {
-                serde_json::json!({"name": name, "trials": trials, "seconds_since_sign_of_life": seconds})
+            .map(|worker| {
+                serde_json::json!({
+                    "name": worker.name,
+                    "trials": worker.trials,
+                    "seconds_since_sign_of_life": worker.seconds_since_beat,
+                    "seconds_of_lease_left": worker.seconds_left,
+                })
             })
             .collect();
         let value = serde_json::json!({
@@ -164,12 +161,14 @@ pub(super) fn show(
     if let Some(artifacts) = &study.settings.artifacts {
         writeln!(out, "artifacts {artifacts}")?;
     }
-    for (name, (trials, seconds)) in &workers {
-        let trials: Vec<String> = trials.iter().map(u64::to_string).collect();
+    for worker in &workers {
+        let trials: Vec<String> = worker.trials.iter().map(u64::to_string).collect();
         writeln!(
             out,
-            "worker    {name}: trial {}, last sign of life {seconds:.1} s ago",
-            trials.join(", ")
+            "worker    {}: trial {}, last sign of life {:.1} s ago",
+            worker.name,
+            trials.join(", "),
+            worker.seconds_since_beat
         )?;
     }
     if let Some(best) = &summary.best {

@@ -309,7 +309,12 @@ fn donors_are_the_parent_or_the_best_that_share_something() {
             loss: 0.3,
         },
     ];
-    let wanted = |spec| donors_wanted(&spec, &child, &ports(), &finished, Some(4));
+    let by_loss = || {
+        let mut sorted = finished;
+        sorted.sort_by(|a, b| a.loss.total_cmp(&b.loss));
+        sorted.into_iter()
+    };
+    let wanted = |spec| donors_wanted(&spec, &child, &ports(), by_loss(), Some(4));
     let average = |by, partial_width| SharingSpec::UniformAverage {
         n_trials: 3,
         discount: 1.0,
@@ -324,7 +329,7 @@ fn donors_are_the_parent_or_the_best_that_share_something() {
         &average(MatchBy::CommonPrefix, true),
         &wider,
         &ports(),
-        &finished,
+        by_loss(),
         None,
     );
     assert_eq!(narrower, [2, 4, 0], "a narrower stem can be taken over");

@@ -245,10 +245,12 @@ impl StudyStore for PostgresStore {
     }
 
     fn summary(&self) -> Result<Summary, StoreError> {
-        let query =
-            "SELECT status, failure, count(*), sum(seconds) FROM auricle_trial WHERE study = $1
-             GROUP BY status, failure";
-        let rows = self.database.with(|it| it.query(query, &[&self.study]))?;
+        let query = "SELECT status, failure, count(*), sum(seconds) FROM auricle_trial
+             WHERE study = $1 AND status = ANY($2) GROUP BY status, failure";
+        let names = TrialState::NAMES.as_slice();
+        let rows = self
+            .database
+            .with(|it| it.query(query, &[&self.study, &names]))?;
         let mut summary = Summary::default();
         for row in rows {
             summary.add(
@@ -395,7 +397,9 @@ impl StudyStore for PostgresStore {
         let (number, attempt) = (beat.number as i64, i64::from(beat.attempt));
         let lease_s = beat.lease.map(|lease| lease.as_secs_f64());
         let Some(progress) = &beat.progress else {
+            // Not waited for until it is on disk: a server that crashes gives every lease its whole time anew.
             let update = "UPDATE auricle_trial SET beat = clock_timestamp(), lease_s = $4
+                 FROM (SELECT set_config('synchronous_commit', 'off', true)) AS unhurried
                  WHERE study = $1 AND number = $2 AND attempt = $3 AND status = 'running'";
             let params: Params = &[&self.study, &number, &attempt, &lease_s];
             return self.fenced(beat.number, beat.attempt, update, params);

@@ -6,10 +6,11 @@ use super::{StoreError, StudySettings};
 use crate::search::store::row::text;
 
 /// Version of the schema, kept in the table `auricle_schema`.
-pub(super) const SCHEMA: i32 = 1;
+pub(super) const SCHEMA: i32 = 2;
 
 /// `STEPS[n]` brings a database of schema n to schema n + 1; schema 0 has no tables of ours.
-const STEPS: [&str; SCHEMA as usize] = ["
+const STEPS: [&str; SCHEMA as usize] = [
+    "
     CREATE TABLE auricle_study (
       id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
       name TEXT NOT NULL UNIQUE,
@@ -52,7 +53,16 @@ const STEPS: [&str; SCHEMA as usize] = ["
     CREATE INDEX auricle_trial_open ON auricle_trial (study, status, number) WHERE status IN ('queued', 'running');
     CREATE INDEX auricle_trial_changed ON auricle_trial (study, changed);
     CREATE INDEX auricle_trial_loss ON auricle_trial (study, loss, number) WHERE loss IS NOT NULL;
-"];
+",
+    // No index of all rows but the primary key begins with the study: of a study that the server has no statistics of
+    // yet, it took another for as good as the key, and read all of the study to find one trial. And trials are counted
+    // without reading their rows, as far as nothing was written to them lately.
+    "ALTER TABLE auricle_trial DROP CONSTRAINT auricle_trial_study_key_key;
+     CREATE UNIQUE INDEX auricle_trial_key ON auricle_trial (key, study);
+     DROP INDEX auricle_trial_changed;
+     CREATE INDEX auricle_trial_changed ON auricle_trial (changed, study);
+     CREATE INDEX auricle_trial_counts ON auricle_trial (status, study, failure) INCLUDE (seconds);",
+];
 
 /// Whoever brings the tables up to date holds this lock of the database.
 const MIGRATION_LOCK: i64 = 0x6175_7269_636c_6501;

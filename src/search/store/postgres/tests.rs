@@ -80,6 +80,37 @@ fn tables_of_the_first_schema_open_and_those_of_a_later_one_are_refused() {
 }
 
 #[test]
+fn one_trial_of_a_new_study_is_found_by_its_key_whatever_the_server_knows_of_older_ones() {
+    let Some(server) = Server::start(&[]) else {
+        return;
+    };
+    create(&server.url(), "old");
+    create(&server.url(), "new");
+    let mut client = postgres::Client::connect(&server.url(), postgres::NoTls).unwrap();
+    let fill = |client: &mut postgres::Client, study: i64| {
+        let insert = "INSERT INTO auricle_trial (study, number, key, genome, hyper, cost, donors, teachers, attempt,
+               state, curve, seconds, n_inherited, batch_size, learned, earlier, artifacts, status, changed)
+             SELECT $1, n, n::text, repeat('g', 400), '', '', '', '', 0, '', '', 0, 0, 0, '', '', '', 'queued', 1
+             FROM generate_series(0, 4999) AS n";
+        client.execute(insert, &[&study]).unwrap();
+    };
+    fill(&mut client, 1);
+    client.batch_execute("ANALYZE auricle_trial").unwrap();
+    fill(&mut client, 2);
+    for asked in [
+        "SELECT * FROM auricle_trial WHERE study = 2 AND number = 7",
+        "UPDATE auricle_trial SET attempt = 1 WHERE study = 2 AND number = (
+           SELECT number FROM auricle_trial WHERE study = 2 AND status = 'queued' ORDER BY number LIMIT 1
+           FOR UPDATE SKIP LOCKED)",
+    ] {
+        let plan = client.query(&format!("EXPLAIN {asked}"), &[]).unwrap();
+        let plan: Vec<String> = plan.iter().map(|line| line.get(0)).collect();
+        let plan = plan.join("\n");
+        assert!(plan.contains("using auricle_trial_pkey"), "{plan}");
+    }
+}
+
+#[test]
 fn a_server_that_comes_back_is_found_again_and_gives_everybody_time_to_report() {
     let Some(server) = Server::start(&[]) else {
         return;

@@ -64,20 +64,19 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// No such file, or one without a study.
+    /// [`StoreError::NoFile`], or a file without a study.
     pub fn open_any(path: &Path) -> Result<Self, StoreError> {
-        let damaged = |reason: &str| StoreError::Damaged {
-            path: path.into(),
-            what: "the study".into(),
-            reason: reason.into(),
-        };
         if !path.exists() {
-            return Err(damaged("there is no such file"));
+            return Err(StoreError::NoFile { path: path.into() });
         }
         let store = Self::connect(path)?;
         match store.fingerprint()? {
             Some(_) => Ok(store),
-            None => Err(damaged("it was never begun")),
+            None => Err(StoreError::Damaged {
+                path: path.into(),
+                what: "the study".into(),
+                reason: "it was never begun".into(),
+            }),
         }
     }
 

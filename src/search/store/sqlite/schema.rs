@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// Version of the schema, kept in SQLite's `user_version`.
-pub(super) const SCHEMA: u32 = 3;
+pub(super) const SCHEMA: u32 = 4;
 
 /// `STEPS[n]` brings a file of schema n to schema n + 1; schema 0 is an empty file.
 const STEPS: [&str; SCHEMA as usize] = [
@@ -52,6 +52,8 @@ const STEPS: [&str; SCHEMA as usize] = [
      CREATE INDEX trial_open ON trial (status, number) WHERE status IN ('queued', 'running');
      CREATE INDEX trial_revision ON trial (revision);
      CREATE INDEX trial_loss ON trial (loss, number) WHERE loss IS NOT NULL;",
+    // Counted without reading the rows.
+    "CREATE INDEX trial_counts ON trial (status, failure, seconds);",
 ];
 
 /// Brings the file up to [`SCHEMA`], each step wholly or not at all; the version that was found where it is a later
@@ -84,9 +86,10 @@ mod tests {
     use crate::search::store::{SqliteStore, StoreError, StudyStore};
 
     /// As the versions before wrote them: a complete trial, a failed one and one whose worker died.
-    const OLDER: [&str; 2] = [
+    const OLDER: [&str; 3] = [
         include_str!("../fixtures/schema-1.sql"),
         include_str!("../fixtures/schema-2.sql"),
+        include_str!("../fixtures/schema-3.sql"),
     ];
 
     #[test]
