@@ -195,18 +195,18 @@ pub(crate) fn crossing_speakers<'a>(
 pub(crate) fn shared_stretch<'a>(
     rows: impl Iterator<Item = (&'a Path, (Option<f64>, Option<f64>), Split)>,
 ) -> Option<(&'a Path, Split, Split)> {
-    let mut stretches: BTreeMap<&Path, Vec<(f64, f64, Split)>> = BTreeMap::new();
-    for (path, (start_s, end_s), split) in rows {
-        let stretch = (
-            start_s.unwrap_or(0.0),
-            end_s.unwrap_or(f64::INFINITY),
-            split,
-        );
-        stretches.entry(path).or_default().push(stretch);
-    }
-    stretches.into_iter().find_map(|(path, mut stretches)| {
-        let (first, second) = overlap_between_splits(&mut stretches)?;
-        Some((path, first, second))
+    // One flat list: most files have one row, and a corpus may have a hundred thousand.
+    let mut stretches: Vec<(&Path, (f64, f64, Split))> = rows
+        .map(|(path, (start_s, end_s), split)| {
+            let (start_s, end_s) = (start_s.unwrap_or(0.0), end_s.unwrap_or(f64::INFINITY));
+            (path, (start_s, end_s, split))
+        })
+        .collect();
+    stretches.sort_by(|a, b| a.0.cmp(b.0));
+    stretches.chunk_by(|a, b| a.0 == b.0).find_map(|of_file| {
+        let mut parts: Vec<(f64, f64, Split)> = of_file.iter().map(|row| row.1).collect();
+        let (first, second) = overlap_between_splits(&mut parts)?;
+        Some((of_file[0].0, first, second))
     })
 }
 

@@ -38,4 +38,4 @@ pub use corpus::{CorpusError, CorpusSpec, Layout, SpeakerPattern, scan};
 pub use labels::{LabelSpec, SILENCE, UNKNOWN};
 pub use manifest::{ManifestError, ManifestRow};
 pub use split::{NamedBy, Split, SplitSpec, speech_commands_split};
-pub use utterance::Utterance;
+pub use utterance::{Utterance, slashed};

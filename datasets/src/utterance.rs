@@ -40,7 +40,7 @@ impl Utterance {
 }
 
 /// A relative path as text, with `/` on every system.
-pub(crate) fn slashed(path: &std::path::Path) -> String {
+pub fn slashed(path: &std::path::Path) -> String {
     let text = path.to_string_lossy();
     if std::path::MAIN_SEPARATOR == '/' {
         text.into_owned()

@@ -12,6 +12,7 @@
 mod au;
 #[cfg(feature = "mic")]
 pub mod capture;
+mod decoder;
 mod error;
 mod format;
 pub mod lasting;
@@ -35,7 +36,7 @@ pub use raw::{RawFormat, RawIntake, RawReader, SampleFormat};
 pub use reader::{AudioReader, MAX_CLIP_S, decode, decode_what_is_there};
 pub use resample::Resampler;
 pub use silence::{SilenceWatch, SoundNotice};
-pub use wav::write_wav;
+pub use wav::{wav_bytes, write_wav};
 
 /// The sample rates this room takes in or gives out, in Hz. Beyond them a header lies, or a clip would grow out of measure.
 pub const SAMPLE_RATES_HZ: std::ops::RangeInclusive<u32> = 2_000..=768_000;

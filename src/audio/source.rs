@@ -8,7 +8,6 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use symphonia::core::codecs::audio::AudioDecoder;
 use symphonia::core::errors::{Error, Result as StreamResult};
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, FormatReader};
@@ -17,9 +16,10 @@ use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
 
 use super::au::AuReader;
+use super::decoder::Decoder;
 use super::format::{Format, sniff};
 use super::mp4::{self, Edit};
-use super::track::{audio_track, check_measure, make_decoder, refusal};
+use super::track::{audio_track, check_measure, refusal};
 use super::{AudioError, is_number, riff};
 
 /// A lossy codec may give this many frames less than its container says: encoder delay and padding of two AAC frames.
@@ -29,7 +29,7 @@ const LOSSY_SLACK_FRAMES: u64 = 4_096;
 pub(super) struct Source {
     path: PathBuf,
     demuxer: Demuxer,
-    decoder: Box<dyn AudioDecoder>,
+    decoder: Decoder,
     track_id: u32,
     pub sample_rate_hz: u32,
     pub n_channels: usize,
@@ -142,7 +142,7 @@ impl Source {
         };
         let mut source = Source {
             path: path.to_owned(),
-            decoder: make_decoder(path, &params)?,
+            decoder: Decoder::of(path, &params)?,
             demuxer,
             track_id,
             sample_rate_hz: params.sample_rate.unwrap_or(0),
@@ -306,7 +306,7 @@ impl Source {
         };
         let (track, params) = audio_track(&**reader, &self.path)?;
         let track_id = track.id;
-        self.decoder = make_decoder(&self.path, &params)?;
+        self.decoder = Decoder::of(&self.path, &params)?;
         self.track_id = track_id;
         self.next_frame = None;
         self.promise.n_frames = None;

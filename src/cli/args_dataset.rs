@@ -15,7 +15,9 @@ pub enum DatasetCommand {
     Check(CheckArgs),
     /// Count a corpus: clips, speakers, lengths, levels; as text, JSON or a picture
     Stats(StatsArgs),
-    /// Speak a corpus of words with espeak-ng, near misses among them, and write a recipe beside it
+    /// A page to listen to samples of each label, with their waveforms
+    ListenHtml(ListenHtmlArgs),
+    /// Speak a corpus of words with espeak-ng or piper, near misses among them, and write a recipe beside it
     Synth(SynthArgs),
     /// Draw what each augmentation of a recipe does to one clip
     AugmentPage(AugmentPageArgs),
@@ -123,6 +125,38 @@ pub struct StatsArgs {
     pub format: StatsFormat,
 }
 
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  auricle dataset listen-html my_recordings --out listen.html
+  auricle dataset listen-html corpora/sc2 --card speech-commands-v2 --task v2-12 --clips 8 --out listen.html
+  auricle dataset listen-html my_recordings --link --out my_recordings/listen.html
+
+The page holds the sounds, as training hears them (16 kHz, one channel), and can be sent to anybody; with --link it stays small and
+plays the files where they lie.")]
+pub struct ListenHtmlArgs {
+    #[command(flatten)]
+    pub corpus: CorpusArgs,
+    /// Clips of each label, of as many speakers as there are
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub clips: usize,
+    /// Only this label; may be said more than once
+    #[arg(long, value_name = "LABEL")]
+    pub label: Vec<String>,
+    /// Refer to the files in place of holding their sound
+    #[arg(long)]
+    pub link: bool,
+    /// At most so many seconds of each clip are shown and held
+    #[arg(long, value_name = "S", default_value_t = 10.0)]
+    pub max_s: f64,
+    /// Draws the clips
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Where to
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
 /// `SEP` or `SEP:N`.
 fn pattern(text: &str) -> Result<SpeakerPattern, String> {
     if text.is_empty() {
@@ -144,12 +178,21 @@ fn pattern(text: &str) -> Result<SpeakerPattern, String> {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SynthEngine {
+    EspeakNg,
+    Piper,
+}
+
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
   auricle dataset synth --words hey_robin,lights_out --into own_words
   auricle run own_words/recipe.toml --data own_words
-  auricle dataset synth --words lumo --languages en,de --near-misses 12 --into lumo")]
+  auricle dataset synth --words lumo --languages en,de --near-misses 12 --into lumo
+  auricle dataset synth --words lumo --engine piper --piper-voices voices --languages en --into lumo
+
+Near misses are found by espeak-ng's sounds, whichever program speaks; --near-misses 0 does without it.")]
 pub struct SynthArgs {
     /// The words, `_` for a space
     #[arg(long, value_name = "WORDS", value_delimiter = ',', required = true)]
@@ -157,6 +200,12 @@ pub struct SynthArgs {
     /// Folder of the corpus; a second time goes on in it
     #[arg(long, value_name = "DIR")]
     pub into: PathBuf,
+    /// The program that speaks
+    #[arg(long, value_enum, default_value_t = SynthEngine::EspeakNg)]
+    pub engine: SynthEngine,
+    /// Folder of piper's voices: `*.onnx` with `*.onnx.json` beside them
+    #[arg(long, value_name = "DIR", required_if_eq("engine", "piper"))]
+    pub piper_voices: Option<PathBuf>,
     /// Whose accents speak: languages or espeak-ng voices
     #[arg(
         long,

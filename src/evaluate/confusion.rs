@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::measured::not_measured;
 use super::{EvaluateError, Interval, Measured, intervals};
 
 /// How far a row of probabilities may sum from one: what `f32` softmax and averaging leave over many classes.
@@ -227,6 +228,9 @@ pub struct ClassResult {
     pub f1: Measured,
     /// One-versus-rest equal error rate of this class's probability.
     pub equal_error_rate: Measured,
+    /// Area under its misses against false accepts.
+    #[serde(default = "not_measured")]
+    pub det_area: Measured,
 }
 
 impl Confusion {
@@ -307,14 +311,11 @@ impl Confusion {
         self.mean_over_classes(|class| self.f1(class))
     }
 
-    /// Each class by itself; `equal_error_rates` is `[n_classes]`.
-    pub fn per_class(&self, equal_error_rates: Vec<Measured>) -> Vec<ClassResult> {
-        let rates = equal_error_rates
-            .into_iter()
-            .chain(std::iter::repeat(Measured::missing("not measured")));
+    /// Each class by itself; its equal error rate and its area under misses against false accepts, `[n_classes]`.
+    pub fn per_class(&self, detection: Vec<(Measured, Measured)>) -> Vec<ClassResult> {
         (0..self.labels.len())
-            .zip(rates)
-            .map(|(class, equal_error_rate)| ClassResult {
+            .zip(detection)
+            .map(|(class, (equal_error_rate, det_area))| ClassResult {
                 label: self.labels[class].clone(),
                 support: self.support(class),
                 n_predicted: self.n_predicted(class),
@@ -324,6 +325,7 @@ impl Confusion {
                 recall_interval: intervals::wilson(self.counts[class][class], self.support(class)),
                 f1: self.f1(class),
                 equal_error_rate,
+                det_area,
             })
             .collect()
     }

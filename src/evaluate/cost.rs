@@ -6,8 +6,8 @@ use super::{Measured, Scores};
 /// How likely the class that is asked for is the true one, in the average cost.
 const P_TARGET: f64 = 0.5;
 
-/// The equal error rate of all pairs of an example and a class together, by the class's probability.
-pub fn pooled_equal_error_rate(scores: &Scores) -> Measured {
+/// All pairs of an example and a class together, by the class's probability.
+pub fn pooled_detection(scores: &Scores) -> ClassDetection {
     let (mut targets, mut non_targets) = (Vec::new(), Vec::new());
     for example in 0..scores.n_examples() {
         for (class, &probability) in scores.row(example).iter().enumerate() {
@@ -18,7 +18,7 @@ pub fn pooled_equal_error_rate(scores: &Scores) -> Measured {
             }
         }
     }
-    ClassDetection::of("all classes", &targets, &non_targets).equal_error_rate()
+    ClassDetection::of("all classes", &targets, &non_targets)
 }
 
 /// The average cost of the NIST language recognition evaluations (2009 plan, section 3.1):
@@ -138,12 +138,12 @@ mod tests {
         ]);
         check(average_cost(&sure), 0.0);
         check(minimum_average_cost(&sure), 0.0);
-        check(pooled_equal_error_rate(&sure), 0.0);
+        check(pooled_detection(&sure).equal_error_rate(), 0.0);
         let third = 1.0 / 3.0;
         let blank = scores(&[(0, [third; 3]), (1, [third; 3]), (2, [third; 3])]);
         check(average_cost(&blank), 0.5);
         check(minimum_average_cost(&blank), 0.5);
-        check(pooled_equal_error_rate(&blank), 0.5);
+        check(pooled_detection(&blank).equal_error_rate(), 0.5);
     }
 
     #[test]

@@ -9,129 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{EvaluateError, Interval, Measured, Scores, intervals};
+use super::{EvaluateError, Interval, Measured, intervals};
 
+mod classes;
 pub mod text;
 
-/// What accepting every score of at least `threshold` does.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DetPoint {
-    pub threshold: f64,
-    /// Share of targets below the threshold.
-    pub miss_rate: f64,
-    /// Share of non-targets at or above the threshold.
-    pub false_accept_rate: f64,
-}
-
-/// Misses against false accepts of one class.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClassDetection {
-    pub label: String,
-    pub n_targets: u64,
-    pub n_non_targets: u64,
-    /// One point for each distinct score, from the highest threshold to the lowest. Accepting nothing (all missed, no false
-    /// accept) is understood before the first.
-    pub points: Vec<DetPoint>,
-}
-
-impl ClassDetection {
-    /// Sweeps the threshold over all distinct scores.
-    pub fn of(label: &str, targets: &[f32], non_targets: &[f32]) -> Self {
-        let mut scores: Vec<(f32, bool)> = targets.iter().map(|&score| (score, true)).collect();
-        scores.extend(non_targets.iter().map(|&score| (score, false)));
-        scores.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let (n_targets, n_non_targets) = (targets.len() as u64, non_targets.len() as u64);
-        let (mut n_hit, mut n_false) = (0_u64, 0_u64);
-        let mut points = Vec::new();
-        if n_targets > 0 && n_non_targets > 0 {
-            for (place, &(score, target)) in scores.iter().enumerate() {
-                n_hit += u64::from(target);
-                n_false += u64::from(!target);
-                if scores.get(place + 1).is_none_or(|next| next.0 != score) {
-                    points.push(DetPoint {
-                        threshold: f64::from(score),
-                        miss_rate: (n_targets - n_hit) as f64 / n_targets as f64,
-                        false_accept_rate: n_false as f64 / n_non_targets as f64,
-                    });
-                }
-            }
-        }
-        ClassDetection {
-            label: label.to_string(),
-            n_targets,
-            n_non_targets,
-            points,
-        }
-    }
-
-    /// The rate at which misses and false accepts are equal, by straight lines between the points.
-    pub fn equal_error_rate(&self) -> Measured {
-        let (mut far, mut miss) = (0.0, 1.0);
-        for point in &self.points {
-            let (next_far, next_miss) = (point.false_accept_rate, point.miss_rate);
-            if next_miss <= next_far {
-                let (before, after) = (miss - far, next_far - next_miss);
-                let share = before / (before + after);
-                return Measured::from(far + share * (next_far - far));
-            }
-            (far, miss) = (next_far, next_miss);
-        }
-        self.nothing_to_measure()
-    }
-
-    /// The lowest miss rate among thresholds whose false accepts stay within a rate; nothing is interpolated.
-    pub fn miss_rate_at(&self, false_accept_rate: f64) -> Measured {
-        if self.points.is_empty() {
-            return self.nothing_to_measure();
-        }
-        if !(0.0..=1.0).contains(&false_accept_rate) {
-            return Measured::missing(format!(
-                "a false accept rate of {false_accept_rate} is not between 0 and 1"
-            ));
-        }
-        let within = self
-            .points
-            .iter()
-            .take_while(|point| point.false_accept_rate <= false_accept_rate);
-        Measured::from(within.last().map_or(1.0, |point| point.miss_rate))
-    }
-
-    fn nothing_to_measure(&self) -> Measured {
-        let what = if self.n_targets == 0 {
-            "no examples of this class"
-        } else {
-            "no examples of other classes"
-        };
-        Measured::missing(what)
-    }
-}
-
-/// Each class against all others, by its probability.
-pub fn one_versus_rest(scores: &Scores) -> Vec<ClassDetection> {
-    let of_class = |class: usize| {
-        let (mut targets, mut non_targets) = (Vec::new(), Vec::new());
-        for example in 0..scores.n_examples() {
-            let side = if scores.truth[example] == class {
-                &mut targets
-            } else {
-                &mut non_targets
-            };
-            side.push(scores.row(example)[class]);
-        }
-        ClassDetection::of(&scores.labels[class], &targets, &non_targets)
-    };
-    (0..scores.n_classes()).map(of_class).collect()
-}
-
-/// Equal error rates of each class against all others, `[n_classes]`.
-pub fn equal_error_rates(scores: &Scores) -> Vec<Measured> {
-    one_versus_rest(scores)
-        .iter()
-        .map(ClassDetection::equal_error_rate)
-        .collect()
-}
+pub use classes::{ClassDetection, DetPoint, one_versus_rest};
 
 /// Where a keyword is in a recording.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -328,6 +211,34 @@ pub fn miss_rate_within(
             "no threshold keeps within {false_accepts_per_hour} false accepts per hour"
         )),
     }
+}
+
+/// The mean of the lowest miss rate over false accepts per hour from 0 to `false_accepts_per_hour`: the area under the
+/// sweep's staircase as a share of the whole. Where no threshold keeps to a rate everything counts as missed.
+pub fn mean_miss_rate_within(points: &[OperatingPoint], false_accepts_per_hour: f64) -> Measured {
+    let rates = |point: &OperatingPoint| {
+        let total = &point.judged.total;
+        Some((
+            total.false_accepts_per_hour.number()?,
+            total.miss_rate.number()?,
+        ))
+    };
+    let mut steps: Vec<(f64, f64)> = points.iter().filter_map(rates).collect();
+    if steps.is_empty() {
+        return Measured::missing("no threshold has both misses and false accepts");
+    }
+    steps.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut area, mut at, mut lowest) = (0.0, 0.0, 1.0_f64);
+    for (rate, miss) in steps {
+        let rate = rate.min(false_accepts_per_hour);
+        area += (rate - at) * lowest;
+        at = rate;
+        if rate < false_accepts_per_hour {
+            lowest = lowest.min(miss);
+        }
+    }
+    area += (false_accepts_per_hour - at) * lowest;
+    Measured::from(area / false_accepts_per_hour)
 }
 
 impl super::measured::Quantity for OperatingPoint {}

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calibration::{self, ReliabilityBin};
 use super::confusion::{ClassResult, Confusion};
-use super::measured::Quantity;
+use super::measured::{NOT_THEN_MEASURED, Quantity, not_measured};
 use super::{Breakdown, EvaluateError, Interval, Measured, Scores, cost, detection, intervals};
 
 /// How often to resample, and from which seed.
@@ -45,6 +45,9 @@ pub struct Judgement {
     /// Of all pairs of an example and a class.
     #[serde(default = "not_measured")]
     pub pooled_equal_error_rate: Measured,
+    /// Under misses against false accepts of all pairs; see [`ClassDetection::area`](detection::ClassDetection::area).
+    #[serde(default = "not_measured")]
+    pub pooled_det_area: Measured,
     /// Cavg, each class accepted above chance; see [`cost::average_cost`].
     #[serde(default = "not_measured")]
     pub average_cost: Measured,
@@ -59,15 +62,8 @@ pub struct Judgement {
     pub breakdowns: Vec<Breakdown>,
 }
 
-/// Why an older report lacks a number.
-const OLDER: &str = "the program that wrote the report did not measure it";
-
-fn not_measured() -> Measured {
-    Measured::missing(OLDER)
-}
-
 fn no_interval() -> Measured<Interval> {
-    Measured::missing(OLDER)
+    Measured::missing(NOT_THEN_MEASURED)
 }
 
 impl Quantity for Judgement {}
@@ -78,6 +74,11 @@ impl Judgement {
         scores.validate()?;
         let confusion = Confusion::of(scores);
         let reliability = calibration::reliability(scores);
+        let pooled = cost::pooled_detection(scores);
+        let of_class = detection::one_versus_rest(scores);
+        let of_class = of_class
+            .iter()
+            .map(|class| (class.equal_error_rate(), class.area()));
         Ok(Judgement {
             n_examples: confusion.n_examples(),
             n_correct: confusion.n_correct(),
@@ -90,10 +91,11 @@ impl Judgement {
             cross_entropy: scores.cross_entropy().into(),
             brier: calibration::brier(scores).into(),
             expected_calibration_error: calibration::expected_calibration_error(&reliability),
-            pooled_equal_error_rate: cost::pooled_equal_error_rate(scores),
+            pooled_equal_error_rate: pooled.equal_error_rate(),
+            pooled_det_area: pooled.area(),
             average_cost: cost::average_cost(scores),
             minimum_average_cost: cost::minimum_average_cost(scores),
-            per_class: confusion.per_class(detection::equal_error_rates(scores)),
+            per_class: confusion.per_class(of_class.collect()),
             confusion,
             reliability,
             breakdowns: Vec::new(),

@@ -30,6 +30,14 @@ pub enum Measured<T = f64> {
     Missing(String),
 }
 
+/// Why an older report lacks a number.
+pub(super) const NOT_THEN_MEASURED: &str = "the program that wrote the report did not measure it";
+
+/// What such a report has in its place.
+pub(super) fn not_measured() -> Measured {
+    Measured::missing(NOT_THEN_MEASURED)
+}
+
 impl<T> Measured<T> {
     /// A quantity that could not be measured.
     pub fn missing(reason: impl Into<String>) -> Self {

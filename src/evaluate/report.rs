@@ -25,7 +25,7 @@ mod tables;
 pub use det::det_svg;
 pub(crate) use judged::plain_table;
 pub use judged::{JudgedPage, judged_page};
-pub use sound::{SoundSection, heat, shares, sound_page, waveform};
+pub use sound::{Media, SoundSection, heat, player, shares, silence, sound_page, waveform};
 
 /// A finished run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

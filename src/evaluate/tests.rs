@@ -279,6 +279,8 @@ fn a_judgement_survives_json() {
 #[derive(Deserialize)]
 struct Languages {
     pooled_equal_error_rate: f64,
+    pooled_det_area: f64,
+    det_area: Vec<f64>,
     average_cost: f64,
     minimum_average_cost: f64,
     mcnemar: Vec<(u64, u64, f64)>,
@@ -296,6 +298,16 @@ fn average_cost_pooled_error_rate_and_mcnemar_agree_with_numpy_scikit_learn_and_
         expected.pooled_equal_error_rate,
         1e-9,
     );
+    check_close(
+        "pooled area",
+        &judged.pooled_det_area,
+        expected.pooled_det_area,
+        1e-12,
+    );
+    assert_eq!(judged.per_class.len(), expected.det_area.len());
+    for (class, area) in judged.per_class.iter().zip(&expected.det_area) {
+        check_close(&class.label, &class.det_area, *area, 1e-12);
+    }
     check_close(
         "average cost",
         &judged.average_cost,

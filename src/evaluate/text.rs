@@ -82,8 +82,9 @@ pub fn judgement(judged: &Judgement) -> String {
     put(
         &mut text,
         format_args!(
-            "equal error rate    {}  (all classes pooled)\n",
-            or_why(&judged.pooled_equal_error_rate, percent_or_dash)
+            "equal error rate    {}  (all classes pooled; area under DET {})\n",
+            or_why(&judged.pooled_equal_error_rate, percent_or_dash),
+            or_why(&judged.pooled_det_area, |v| fixed_or_dash(v, 4))
         ),
     );
     put(
@@ -309,7 +310,7 @@ pub fn predictions_csv(scores: &Scores) -> Result<String, EvaluateError> {
 /// One line for each class; a field is empty where there is no number.
 pub fn classes_csv(judged: &Judgement) -> String {
     let mut csv = String::from(
-        "class,examples,predicted,right,recall,recall_low,recall_high,precision,f1,equal_error_rate\r\n",
+        "class,examples,predicted,right,recall,recall_low,recall_high,precision,f1,equal_error_rate,det_area\r\n",
     );
     let number = |value: &Measured| {
         value
@@ -327,7 +328,7 @@ pub fn classes_csv(judged: &Judgement) -> String {
         put(
             &mut csv,
             format_args!(
-                "{},{},{},{},{},{low},{high},{},{},{}\r\n",
+                "{},{},{},{},{},{low},{high},{},{},{},{}\r\n",
                 field(&class.label),
                 class.support,
                 class.n_predicted,
@@ -335,7 +336,8 @@ pub fn classes_csv(judged: &Judgement) -> String {
                 number(&class.recall),
                 number(&class.precision),
                 number(&class.f1),
-                number(&class.equal_error_rate)
+                number(&class.equal_error_rate),
+                number(&class.det_area)
             ),
         );
     }

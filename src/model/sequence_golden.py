@@ -178,6 +178,50 @@ def conformer(n, n_heads, left, kernel, n_hidden, n_frames):
     show("conformer", x.swapaxes(1, 2))
 
 
+NORM_PARTS = ["gamma", "beta", "running_mean", "running_var"]
+
+
+def conv_norm_shapes(name, n_in, n_out, kernel=1):
+    return {name + ".weight": (n_out, n_in, kernel)} | {f"{name}.norm.{part}": (n_out,) for part in NORM_PARTS}
+
+
+def conv_norm(made, name, x, dilation=1, groups=1):
+    """x: [batch, n_in, n_frames]; zeros before the first frame."""
+    weight = made[name + ".weight"]
+    x = nn.functional.pad(x, ((weight.shape[2] - 1) * dilation, 0))
+    x = nn.functional.conv1d(x, weight, dilation=dilation, groups=groups)
+    gamma, beta, mean, var = (made[f"{name}.norm.{part}"] for part in NORM_PARTS)
+    return nn.functional.batch_norm(x, mean, var, gamma, beta)
+
+
+def projected_svdf(n_units, memory, n_channels, n_frames):
+    shapes = {"feature.weight": (N_IN, n_units)} | linear_shapes("projection", n_units, n_channels)
+    shapes |= conv_norm_shapes("time", 1, n_units, memory)
+    made = weights(shapes)
+    x = clips(1, n_frames).swapaxes(1, 2) @ made["feature.weight"]
+    x = nn.functional.relu(conv_norm(made, "time", x.swapaxes(1, 2), groups=n_units))
+    show("projected svdf", linear(made, "projection", x.swapaxes(1, 2)).swapaxes(1, 2))
+
+
+def se_res2(n, n_groups, kernel, dilation, n_hidden, window, n_frames):
+    n_each = n // n_groups
+    shapes = conv_norm_shapes("enter", N_IN, n) | conv_norm_shapes("leave", n, n) | conv_norm_shapes("shortcut", N_IN, n)
+    for group in range(1, n_groups):
+        shapes |= conv_norm_shapes(f"res2.{group}", n_each, n_each, kernel)
+    shapes |= linear_shapes("gate.squeeze", n, n_hidden) | linear_shapes("gate.excite", n_hidden, n)
+    made = weights(shapes)
+    relu = nn.functional.relu
+    clip = clips(1, n_frames)
+    groups = list(relu(conv_norm(made, "enter", clip)).split(n_each, dim=1))
+    for group in range(1, n_groups):
+        mixed = groups[group] + (groups[group - 1] if group > 1 else 0)
+        groups[group] = relu(conv_norm(made, f"res2.{group}", mixed, dilation))
+    x = relu(conv_norm(made, "leave", torch.cat(groups, dim=1)))
+    mean = torch.stack([x[:, :, max(0, at + 1 - window) : at + 1].mean(dim=2) for at in range(n_frames)], dim=1)
+    gate = torch.sigmoid(linear(made, "gate.excite", relu(linear(made, "gate.squeeze", mean))))
+    show("se-res2", x * gate.swapaxes(1, 2) + conv_norm(made, "shortcut", clip))
+
+
 with torch.no_grad():
     for nonlinearity in ["tanh", "relu"]:
         layer = nn.RNN(N_IN, 4, nonlinearity=nonlinearity, batch_first=True)
@@ -199,3 +243,5 @@ with torch.no_grad():
     encoder("transformer", 4, 2, 5, 1, 6, left=2)
     encoder("full transformer", 4, 2, 5, 2, 5, lengths=[5, 3], most=2)
     conformer(4, 2, 2, 3, 5, 6)
+    projected_svdf(4, 3, 2, 6)
+    se_res2(6, 3, 2, 2, 3, 3, 5)

@@ -1,4 +1,4 @@
-//! The answers of recurrent and attention blocks against PyTorch's.
+//! The answers of recurrent, attention and a few convolutional blocks against PyTorch's.
 //!
 //! Numbers from `python src/model/sequence_golden.py` with PyTorch 2.15.0 in double precision: its `RNN`, `LSTM`
 //! (with `proj_size`; bidirectional over packed clips), `TransformerEncoderLayer` and `MultiheadAttention`.
@@ -182,6 +182,32 @@ fn a_conformer_answers_as_one_made_of_pytorchs_parts() {
             -0.130609, 0.366644, 0.532224, 0.978848, 1.09379, 1.174213, 1.568795, 1.431796,
             1.367935, 1.138937, 1.063209, 1.004924, 0.992296, 0.706651, 0.60479, 0.309056,
             0.226737, 0.167181, -0.647481, -0.656795, -0.642862, -0.552298, -0.513309, -0.481082,
+        ],
+    );
+}
+
+#[test]
+fn a_projected_svdf_answers_as_one_made_of_pytorchs_parts() {
+    check(
+        r#"{"kind":"projected-svdf","n_units":4,"memory_frames":3,"n_channels":2}"#,
+        &[6],
+        &[
+            1.060799, 0.731888, 0.461168, 0.953072, 1.172785, 1.162752, 0.988074, 0.426095,
+            0.200357, 0.997846, 1.505743, 1.593772,
+        ],
+    );
+}
+
+#[test]
+fn a_se_res2_answers_as_one_made_of_pytorchs_parts() {
+    check(
+        r#"{"kind":"se-res2","n_channels":6,"n_groups":3,"kernel_frames":2,"dilation_frames":2,"n_hidden":3,"window_frames":3}"#,
+        &[5],
+        &[
+            1.674919, 1.845623, 1.465294, 0.801414, 0.396241, 0.227648, -0.32514, -0.371339,
+            0.124013, 0.786044, -0.133695, 0.562375, 0.691967, 0.241891, -0.323167, 2.624943,
+            2.742169, 1.853017, 0.685674, -0.075119, -2.004584, -3.470079, -3.57653, -2.225903,
+            0.328535, -0.81556, 1.001654, 1.928684, 1.424156, -0.204823,
         ],
     );
 }

@@ -18,6 +18,7 @@ use super::layers::layer_norm::{LayerNormShape, LayerNormStep};
 use super::layers::linear::{LinearShape, LinearStep};
 use super::layers::pool::{PoolShape, PoolStep};
 use super::layers::recurrent::{RecurrentShape, RecurrentStep};
+use super::layers::res2::{Res2Shape, Res2Step};
 use super::layers::squeeze_excite::{SqueezeExciteShape, SqueezeExciteStep};
 use super::layers::{LayerShape, Step, relu};
 use super::port::Port;
@@ -59,6 +60,8 @@ pub enum Layer {
     LayerNorm(LayerNormShape),
     /// A simple or a long short-term recurrent layer.
     Recurrent(RecurrentShape),
+    /// Narrow convolutions, each also hearing the one before it.
+    Res2(Res2Shape),
 }
 
 /// What goes around a chain to its end.
@@ -104,6 +107,7 @@ impl Layer {
             Self::Bidirectional(shape) => shape,
             Self::LayerNorm(shape) => shape,
             Self::Recurrent(shape) => shape,
+            Self::Res2(shape) => shape,
         }
     }
 }
@@ -203,6 +207,7 @@ enum LayerStep {
     Attention(AttentionStep),
     LayerNorm(LayerNormStep),
     Recurrent(RecurrentStep),
+    Res2(Res2Step),
 }
 
 impl LayerStep {
@@ -234,6 +239,7 @@ impl LayerStep {
             Layer::Recurrent(shape) => {
                 Self::Recurrent(RecurrentStep::load(shape, prefix, weights)?)
             }
+            Layer::Res2(shape) => Self::Res2(Res2Step::load(shape, prefix, weights)?),
         })
     }
 
@@ -251,6 +257,7 @@ impl LayerStep {
             Self::Attention(form) => form,
             Self::LayerNorm(form) => form,
             Self::Recurrent(form) => form,
+            Self::Res2(form) => form,
         }
     }
 
@@ -268,6 +275,7 @@ impl LayerStep {
             Self::Attention(form) => form,
             Self::LayerNorm(form) => form,
             Self::Recurrent(form) => form,
+            Self::Res2(form) => form,
         }
     }
 }

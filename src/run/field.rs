@@ -11,7 +11,9 @@ mod retrain;
 mod trace;
 mod tuning;
 
-pub use conditions::{Condition, ConditionJudgement, FieldReport, NoiseSpec, judge_stream};
+pub use conditions::{
+    AREA_TO_PER_HOUR, Condition, ConditionJudgement, FieldReport, NoiseSpec, judge_stream,
+};
 pub use material::{Material, Take};
 pub use retrain::{FalseClip, save_false_clips};
 pub use trace::{Trace, threshold_grid};

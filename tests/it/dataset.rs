@@ -107,6 +107,42 @@ fn statistics_come_as_text_json_and_picture() {
 }
 
 #[test]
+fn a_page_plays_and_draws_clips_of_each_label() {
+    let folder = tempfile::tempdir().unwrap();
+    corpus(folder.path());
+    fs::write(folder.path().join("up/bad_nohash_0.wav"), "no sound").unwrap();
+    let place = folder.path().display().to_string();
+    let page = folder.path().join("listen.html").display().to_string();
+    let say = |more: &[&str]| {
+        let args = ["dataset", "listen-html", &place, "--out", &page];
+        let (status, text) = said(&[&args[..], more].concat());
+        (status, text, fs::read_to_string(&page).unwrap_or_default())
+    };
+    let (status, text, html) = say(&[]);
+    assert!(status && text.contains("5 clips of 2 labels"), "{text}");
+    assert!(text.contains("1 of them cannot be heard"), "{text}");
+    // 32,044 bytes of WAV each, and no file that the page would ask for.
+    assert_eq!(html.matches("src=\"data:audio/wav;base64,UklGR").count(), 4);
+    assert!(html.len() > 4 * 42_000, "{}", html.len());
+    for words in [
+        "<h2>go</h2>",
+        "2 clips, 2 speakers",
+        "speaker ann",
+        "waveform",
+    ] {
+        assert!(html.contains(words), "`{words}` is not in the page");
+    }
+    let (status, _, html) = say(&["--link", "--label", "go"]);
+    assert!(status && html.contains("src=\"go/ann_nohash_0.wav\""));
+    assert!(!html.contains("data:audio") && !html.contains("<h2>up</h2>"));
+    let (status, text, _) = say(&["--label", "stop"]);
+    assert!(
+        !status && text.contains("`stop`") && text.contains("go, up"),
+        "{text}"
+    );
+}
+
+#[test]
 fn what_cannot_be_fetched_is_said_before_anything_is_made() {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("corpus").display().to_string();

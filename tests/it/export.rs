@@ -116,6 +116,9 @@ fn kinds_that_stream_are_as_the_trainable_network_has_them_too() {
     check_whole_clip(
         r#"{"kind":"conformer","n_channels":6,"n_heads":2,"left_context_frames":5,"kernel_frames":4,"n_hidden":12}"#,
     );
+    check_whole_clip(
+        r#"{"kind":"se-res2","n_channels":6,"n_groups":3,"kernel_frames":3,"dilation_frames":2,"n_hidden":4,"window_frames":9}"#,
+    );
 }
 
 fn said(args: &[&dyn AsRef<std::ffi::OsStr>]) -> (bool, String) {

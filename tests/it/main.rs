@@ -25,6 +25,7 @@ mod postgres_server;
 mod recipes;
 mod serve;
 mod shared;
+mod speech_commands;
 mod study;
 mod tabular;
 mod tones;

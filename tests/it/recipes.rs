@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use auricle::recipe::Recipe;
+use auricle_datasets::SplitSpec;
 
 use crate::pipeline::auricle;
-use crate::tones;
+use crate::{speech_commands, tones};
 
 fn recipes() -> Vec<PathBuf> {
     let folder =
@@ -40,6 +41,10 @@ fn every_recipe_runs_in_its_smoke_form_over_tones() {
     for path in recipes() {
         let folder = tempfile::tempdir().unwrap();
         let recipe = Recipe::read(&path).unwrap();
+        // Those of the published protocol keep all they say of data, over a corpus of its layout.
+        if speech_commands::is_of(&recipe) {
+            continue;
+        }
         let corpus = folder.path().join("corpus");
         let mut words = recipe.data.labels.keywords.clone();
         if recipe.data.labels.unknown {
@@ -47,7 +52,7 @@ fn every_recipe_runs_in_its_smoke_form_over_tones() {
         }
         tones::corpus(&corpus, &words, 40);
         let mut smoke = recipe.clone();
-        smoke.data.splits = auricle_datasets::SplitSpec::List {
+        smoke.data.splits = SplitSpec::List {
             path: "splits.tsv".into(),
             train: "train".into(),
             validation: Some("validation".into()),
@@ -69,29 +74,34 @@ fn every_recipe_runs_in_its_smoke_form_over_tones() {
         for rooms in rooms.filter_map(|rooms| rooms.simulated.as_mut()) {
             rooms.n_rooms = 2;
         }
-        smoke.search.train.n_epochs = 1;
-        smoke.search.fidelity = auricle::search::fidelity::FidelitySpec::Full;
-        smoke.search.budget.minutes = None;
-        smoke.search.budget.n_trials = Some(2);
-        smoke.ensemble.train.n_epochs = 1;
-        smoke.ensemble.n_finalists = 1;
-        smoke.ensemble.n_members = 2;
-        smoke.baselines.truncate(1);
-        let file = folder.path().join("smoke.toml");
-        fs::write(&file, toml::to_string(&smoke).unwrap()).unwrap();
-        let (status, text) = auricle(&[
-            "run".as_ref(),
-            file.as_ref(),
-            "--data".as_ref(),
-            corpus.as_ref(),
-            "--runs".as_ref(),
-            folder.path().join("runs").as_ref(),
-            "--device".as_ref(),
-            "cpu".as_ref(),
-        ]);
+        let (status, text) = run_smoke(smoke, &corpus, folder.path());
         assert!(status, "{}: {text}", path.display());
         assert!(text.contains("ensemble of 2"), "{text}");
     }
+}
+
+/// Runs the recipe with trainings of a moment and whatever else it says.
+pub fn run_smoke(mut smoke: Recipe, corpus: &Path, folder: &Path) -> (bool, String) {
+    smoke.search.train.n_epochs = 1;
+    smoke.search.fidelity = auricle::search::fidelity::FidelitySpec::Full;
+    smoke.search.budget.minutes = None;
+    smoke.search.budget.n_trials = Some(2);
+    smoke.ensemble.train.n_epochs = 1;
+    smoke.ensemble.n_finalists = 1;
+    smoke.ensemble.n_members = 2;
+    smoke.baselines.truncate(1);
+    let file = folder.join("smoke.toml");
+    fs::write(&file, toml::to_string(&smoke).unwrap()).unwrap();
+    auricle(&[
+        "run".as_ref(),
+        file.as_ref(),
+        "--data".as_ref(),
+        corpus.as_ref(),
+        "--runs".as_ref(),
+        folder.join("runs").as_ref(),
+        "--device".as_ref(),
+        "cpu".as_ref(),
+    ])
 }
 
 /// A recipe without a key of one of its sections.

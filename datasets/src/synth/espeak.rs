@@ -1,11 +1,11 @@
 //! The program espeak-ng: is it there, what can it speak, and its speech as samples.
 
-use std::collections::BTreeSet;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
+use super::engine::{Engine, Installed, Timbres};
 use super::near::sounds_of;
+use super::program::{describe, run};
 use super::{SAMPLE_RATE_HZ, SynthError, SynthUtterance};
 
 /// espeak-ng on this machine.
@@ -13,17 +13,6 @@ use super::{SAMPLE_RATE_HZ, SynthError, SynthUtterance};
 pub struct Espeak {
     program: PathBuf,
     version: String,
-}
-
-/// What an espeak-ng can speak.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Installed {
-    /// Its version.
-    pub version: String,
-    /// Voices by their language names, such as `en-gb-scotland`.
-    pub accents: BTreeSet<String>,
-    /// Timbres that can be put on any voice, such as `f3`.
-    pub variants: BTreeSet<String>,
 }
 
 impl Espeak {
@@ -56,64 +45,6 @@ impl Espeak {
         Ok(espeak)
     }
 
-    /// Its version, such as `1.51`.
-    pub fn version(&self) -> &str {
-        &self.version
-    }
-
-    /// Lists its voices and timbres.
-    pub fn installed(&self) -> Result<Installed, SynthError> {
-        // " 5  en-gb-scotland  --/M  English_(Scotland)  gmw/en-GB-scotland  (en 4)"
-        let voices = self.listing("--voices")?;
-        let accents = voices.lines().skip(1).filter_map(|line| {
-            let mut fields = line.split_whitespace().skip(1);
-            let (language, file) = (fields.next()?, fields.nth(2)?);
-            // MBROLA voices need another program and its data.
-            (!file.starts_with("mb/")).then(|| language.to_owned())
-        });
-        // " 5  variant  --/F  female3  !v/f3"; a name with a space cannot be told from what follows it.
-        let variants = self.listing("--voices=variant")?;
-        let variants = variants
-            .lines()
-            .filter_map(|line| {
-                line.split_once("!v/")?
-                    .1
-                    .split_whitespace()
-                    .next()
-                    .map(str::to_owned)
-            })
-            .collect();
-        Ok(Installed {
-            version: self.version.clone(),
-            accents: accents.collect(),
-            variants,
-        })
-    }
-
-    /// Speaks a word. Returns its samples at [`SAMPLE_RATE_HZ`].
-    pub fn speak(&self, utterance: &SynthUtterance) -> Result<Vec<i16>, SynthError> {
-        let mut command = Command::new(&self.program);
-        command
-            .args(["-v", &utterance.voice])
-            .args(["-p", &utterance.pitch.to_string()])
-            .args(["-s", &utterance.speed_wpm.to_string()])
-            .args(["-a", &utterance.amplitude.to_string()])
-            .args([
-                "-z",
-                "-b",
-                "1",
-                "--stdout",
-                "--",
-                &utterance.word.replace('_', " "),
-            ]);
-        let output = self.run(&mut command)?;
-        samples_of(&output.stdout).map_err(|found| SynthError::Program {
-            command: describe(&command),
-            found: found.to_owned(),
-            expected: "a WAV of 16-bit mono speech at 22,050 Hz",
-        })
-    }
-
     /// The sounds of each word as a voice says it, without stress; none for what is not spoken.
     pub fn sounds(&self, words: &[String], voice: &str) -> Result<Vec<Vec<String>>, SynthError> {
         // Much more would fill the pipe before anybody reads it.
@@ -140,63 +71,77 @@ impl Espeak {
     fn phonetic(&self, text: &str, voice: &str) -> Result<String, SynthError> {
         let mut command = Command::new(&self.program);
         command.args(["-q", "--ipa", "--sep=_", "-v", voice, "--stdin"]);
-        let output = self.run_with(&mut command, text.as_bytes())?;
+        let output = run(&mut command, text.as_bytes())?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     fn listing(&self, flag: &str) -> Result<String, SynthError> {
-        let output = self.run(Command::new(&self.program).arg(flag))?;
+        let output = run(Command::new(&self.program).arg(flag), &[])?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-
-    fn run(&self, command: &mut Command) -> Result<Output, SynthError> {
-        self.run_with(command, &[])
-    }
-
-    /// Runs with a short text on standard input.
-    fn run_with(&self, command: &mut Command, input: &[u8]) -> Result<Output, SynthError> {
-        let talk = |command: &mut Command| {
-            let mut child = command
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()?;
-            if let Some(mut stdin) = child.stdin.take() {
-                // Who does not read its input says why by its status.
-                let _ = stdin.write_all(input);
-            }
-            child.wait_with_output()
-        };
-        let output = talk(command).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => SynthError::ProgramMissing {
-                program: self.program.clone(),
-            },
-            _ => SynthError::Io {
-                path: self.program.clone(),
-                source,
-            },
-        })?;
-        if output.status.success() {
-            return Ok(output);
-        }
-        Err(SynthError::Program {
-            command: describe(command),
-            found: format!(
-                "{}, {}",
-                output.status,
-                String::from_utf8_lossy(&output.stderr).trim()
-            ),
-            expected: "success",
-        })
     }
 }
 
-fn describe(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words
-        .map(|word| word.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ")
+impl Engine for Espeak {
+    fn name(&self) -> &'static str {
+        "espeak-ng"
+    }
+
+    fn version(&self) -> &str {
+        &self.version
+    }
+
+    fn installed(&self) -> Result<Installed, SynthError> {
+        // " 5  en-gb-scotland  --/M  English_(Scotland)  gmw/en-GB-scotland  (en 4)"
+        let voices = self.listing("--voices")?;
+        let accents = voices.lines().skip(1).filter_map(|line| {
+            let mut fields = line.split_whitespace().skip(1);
+            let (language, file) = (fields.next()?, fields.nth(2)?);
+            // MBROLA voices need another program and its data.
+            (!file.starts_with("mb/")).then(|| language.to_owned())
+        });
+        // " 5  variant  --/F  female3  !v/f3"; a name with a space cannot be told from what follows it.
+        let variants = self.listing("--voices=variant")?;
+        let variants = variants
+            .lines()
+            .filter_map(|line| {
+                line.split_once("!v/")?
+                    .1
+                    .split_whitespace()
+                    .next()
+                    .map(str::to_owned)
+            })
+            .collect();
+        Ok(Installed {
+            engine: self.name(),
+            version: self.version.clone(),
+            accents: accents.collect(),
+            variants,
+            timbres: Timbres::OfAnyAccent,
+        })
+    }
+
+    fn speak(&self, utterance: &SynthUtterance) -> Result<Vec<i16>, SynthError> {
+        let mut command = Command::new(&self.program);
+        command
+            .args(["-v", &utterance.voice])
+            .args(["-p", &utterance.pitch.to_string()])
+            .args(["-s", &utterance.speed_wpm.to_string()])
+            .args(["-a", &utterance.amplitude.to_string()])
+            .args([
+                "-z",
+                "-b",
+                "1",
+                "--stdout",
+                "--",
+                &utterance.word.replace('_', " "),
+            ]);
+        let output = run(&mut command, &[])?;
+        samples_of(&output.stdout).map_err(|found| SynthError::Program {
+            command: describe(&command),
+            found: found.to_owned(),
+            expected: "a WAV of 16-bit mono speech at 22,050 Hz",
+        })
+    }
 }
 
 /// The samples of a WAV that came through a pipe, so that the sizes in its header are not those of what follows.

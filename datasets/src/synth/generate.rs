@@ -10,7 +10,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::wave::{add_hiss, fade_ends, is_complete, read_wav, samples_in, word_range, write_wav};
-use super::{Espeak, SAMPLE_RATE_HZ, SynthError, SynthSpec, SynthUtterance, noise, plan};
+use super::{Engine, SAMPLE_RATE_HZ, SynthError, SynthSpec, SynthUtterance, noise, plan};
 use crate::augment::rms;
 use crate::corpus::BACKGROUND_NOISE;
 use crate::partial::{Durability, write_whole};
@@ -27,29 +27,31 @@ pub struct Generated {
     pub n_made: usize,
     /// Speakers.
     pub n_speakers: usize,
-    /// The version of espeak-ng.
+    /// The program that spoke.
+    pub engine: &'static str,
+    /// Its version.
     pub version: String,
 }
 
 /// Makes a synthetic corpus in the folder `into`, or what is missing of it.
 ///
 /// It writes `<word>/<speaker>_nohash_<take>.wav`, `splits.tsv` (path, speaker, split, synthetic, voice, pitch,
-/// speed_wpm, amplitude, hiss_dbfs), `_background_noise_/*.wav` and `synth.json` (the spec, and which espeak-ng spoke).
+/// speed_wpm, amplitude, hiss_dbfs), `_background_noise_/*.wav` and `synth.json` (the spec, and which program spoke).
 /// `progress` hears how many files are done and how many there will be; `stopped` is asked before each.
 ///
 /// # Errors
 ///
-/// espeak-ng or a voice is missing; the folder holds another corpus; a file cannot be written; the caller stopped it.
+/// The program or a voice is missing; the folder holds another corpus; a file cannot be written; the caller stopped it.
 pub fn generate(
     spec: &SynthSpec,
     into: &Path,
-    espeak: &Espeak,
+    engine: &dyn Engine,
     n_workers: usize,
     progress: &(dyn Fn(usize, usize) + Sync),
     stopped: &(dyn Fn() -> bool + Sync),
 ) -> Result<Generated, SynthError> {
-    let utterances = plan(spec, &espeak.installed()?)?;
-    describe(spec, into, espeak)?;
+    let utterances = plan(spec, &engine.installed()?)?;
+    describe(spec, into, engine)?;
     let folders = spec
         .words
         .iter()
@@ -72,7 +74,7 @@ pub fn generate(
     job.run(&utterances, n_workers, |utterance| {
         let path = into.join(utterance.path());
         job.make_once(&path, || {
-            Ok(clip_of(&speak(espeak, utterance)?, utterance, spec.clip_ms))
+            Ok(clip_of(&speak(engine, utterance)?, utterance, spec.clip_ms))
         })
     })?;
     // After the words, since babble is made of them.
@@ -84,7 +86,8 @@ pub fn generate(
         n_files,
         n_made: job.made.into_inner(),
         n_speakers: spec.n_speakers,
-        version: espeak.version().to_owned(),
+        engine: engine.name(),
+        version: engine.version().to_owned(),
     })
 }
 
@@ -153,10 +156,11 @@ impl Job<'_> {
 }
 
 /// The spec and the program that made the corpus; another one in its place is refused.
-fn describe(spec: &SynthSpec, into: &Path, espeak: &Espeak) -> Result<(), SynthError> {
+fn describe(spec: &SynthSpec, into: &Path, engine: &dyn Engine) -> Result<(), SynthError> {
     let path = into.join("synth.json");
+    let program = engine.name().replace('-', "_");
     let description =
-        serde_json::json!({ "synthetic": true, "espeak_ng": espeak.version(), "spec": spec });
+        serde_json::json!({ "synthetic": true, program: engine.version(), "spec": spec });
     let found = match fs::read(&path) {
         Ok(bytes) => Some(bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -223,8 +227,8 @@ fn write_splits(into: &Path, utterances: &[SynthUtterance]) -> Result<(), SynthE
 }
 
 /// The word alone, without the pauses around it.
-fn speak(espeak: &Espeak, utterance: &SynthUtterance) -> Result<Vec<f32>, SynthError> {
-    let samples: Vec<f32> = espeak
+fn speak(engine: &dyn Engine, utterance: &SynthUtterance) -> Result<Vec<f32>, SynthError> {
+    let samples: Vec<f32> = engine
         .speak(utterance)?
         .into_iter()
         .map(|x| f32::from(x) / 32_768.0)
@@ -236,7 +240,7 @@ fn speak(espeak: &Espeak, utterance: &SynthUtterance) -> Result<Vec<f32>, SynthE
             Ok(word)
         }
         _ => Err(SynthError::Program {
-            command: format!("espeak-ng -v {} {}", utterance.voice, utterance.word),
+            command: format!("{} {} {}", engine.name(), utterance.voice, utterance.word),
             found: "silence".into(),
             expected: "a spoken word",
         }),

@@ -1,5 +1,5 @@
-//! A keyword corpus where there is none: words spoken by the program espeak-ng in many voices, laid out and split
-//! like a recorded one, and marked as synthetic.
+//! A keyword corpus where there is none: words spoken by a program (espeak-ng, or piper where it is installed) in many voices,
+//! laid out and split like a recorded one, and marked as synthetic.
 //!
 //! It promises what a recorded corpus would have to: speakers do not cross splits, and neither does the timbre they are
 //! built on (the espeak-ng variant), so test voices are new ones. It does not promise that a model trained on it
@@ -10,17 +10,22 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+mod engine;
 mod espeak;
 mod generate;
 mod near;
 mod noise;
+mod piper;
 mod plan;
+mod program;
 mod sequence;
 mod wave;
 
-pub use espeak::{Espeak, Installed};
+pub use engine::{Engine, Installed, Timbres};
+pub use espeak::Espeak;
 pub use generate::{Generated, generate};
 pub use near::{NearMiss, near_misses};
+pub use piper::Piper;
 pub use plan::{Speaker, SynthUtterance, plan, speakers};
 pub use sequence::{Sequence, SequenceSpec, SpokenWord, write_sequence};
 
@@ -45,7 +50,7 @@ pub struct SynthSpec {
     pub n_takes: usize,
     /// How often each speaker says each unknown word.
     pub n_unknown_takes: usize,
-    /// espeak-ng voices, such as `en-us` and `en-gb-scotland`.
+    /// espeak-ng voices, such as `en-us` and `en-gb-scotland`; of piper's the languages, such as `en_US`.
     pub accents: Vec<String>,
     /// How long a clip is, with the word somewhere near its middle; longer words make longer clips.
     pub clip_ms: u32,
@@ -166,7 +171,27 @@ pub enum SynthError {
         /// What was looked for.
         program: PathBuf,
     },
-    /// espeak-ng is there and did not do it.
+    /// piper is not there.
+    #[error(
+        "the program `{}` was not found; install piper (pip install piper-tts, or a build from \
+         github.com/OHF-Voice/piper1-gpl), or leave --engine to espeak-ng",
+        program.display()
+    )]
+    PiperMissing {
+        /// What was looked for.
+        program: PathBuf,
+    },
+    /// A folder holds no voice that can be used.
+    #[error(
+        "{}: found no voice of piper, expected `*.onnx` of 22,050 Hz (`medium` or `high`) with its `*.onnx.json` beside it; \
+         python -m piper.download_voices en_US-libritts-high fetches one of many speakers",
+        folder.display()
+    )]
+    NoPiperVoices {
+        /// Where was looked.
+        folder: PathBuf,
+    },
+    /// The program is there and did not do it.
     #[error("`{command}`: found {found}; expected {expected}")]
     Program {
         /// What was run.
@@ -176,10 +201,12 @@ pub enum SynthError {
         /// What should have.
         expected: &'static str,
     },
-    /// This espeak-ng lacks voices that are asked for.
-    #[error("espeak-ng {version} has no voice {missing}; it has {found}")]
+    /// The program lacks voices that are asked for.
+    #[error("{engine} {version} has no voice {missing}; it has {found}")]
     VoiceMissing {
-        /// Which espeak-ng.
+        /// Which program.
+        engine: &'static str,
+        /// Which version of it.
         version: String,
         /// What it lacks.
         missing: String,
@@ -187,7 +214,7 @@ pub enum SynthError {
         found: String,
     },
     /// The folder holds a corpus made by another spec.
-    #[error("{}: found a corpus of another spec or another espeak-ng; expected the same, or an empty folder", path.display())]
+    #[error("{}: found a corpus of another spec or another program; expected the same, or an empty folder", path.display())]
     OtherCorpus {
         /// The description that lies there.
         path: PathBuf,

@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Installed, SynthError, SynthSpec};
+use super::{Installed, SynthError, SynthSpec, Timbres};
 use crate::seeded::{clip_rng, purpose_rng, rank};
 use crate::split::Split;
 
@@ -92,7 +92,7 @@ pub struct Speaker {
     pub id: String,
     /// Which side all of their clips are on.
     pub split: Split,
-    /// The espeak-ng voice: accent and timbre, such as `en-us+f3`.
+    /// The voice: of espeak-ng accent and timbre, such as `en-us+f3`; of piper its file, such as `en_US-joe-medium`.
     pub voice: String,
     /// Their usual pitch, 0 to 99.
     pub pitch: u8,
@@ -109,7 +109,7 @@ pub struct SynthUtterance {
     pub speaker: String,
     /// Which side it is on.
     pub split: Split,
-    /// The espeak-ng voice.
+    /// The speaker's voice.
     pub voice: String,
     /// 0 to 99.
     pub pitch: u8,
@@ -144,6 +144,7 @@ pub fn speakers(spec: &SynthSpec, installed: &Installed) -> Result<Vec<Speaker>,
         .map(String::as_str)
         .collect();
     let lacking = |missing: String, found: Vec<&str>| SynthError::VoiceMissing {
+        engine: installed.engine,
         version: installed.version.clone(),
         missing,
         found: found.join(" "),
@@ -154,13 +155,28 @@ pub fn speakers(spec: &SynthSpec, installed: &Installed) -> Result<Vec<Speaker>,
             installed.accents.iter().map(String::as_str).collect(),
         ));
     }
-    // espeak-ng speaks with the plain voice when a timbre is not there, and does not say so.
-    let mut variants: Vec<&str> = HUMAN_VARIANTS
-        .into_iter()
-        .filter(|&v| installed.variants.contains(v))
-        .collect();
-    if variants.len() < 10 {
-        return Err(lacking("of ten different timbres".into(), variants));
+    let mut variants: Vec<&str> = match installed.timbres {
+        // espeak-ng speaks with the plain voice when a timbre is not there, and does not say so.
+        Timbres::OfAnyAccent => HUMAN_VARIANTS
+            .into_iter()
+            .filter(|&v| installed.variants.contains(v))
+            .collect(),
+        Timbres::OfOneAccent => {
+            let of = |accent: &String, voice: &str| {
+                let rest = voice.strip_prefix(accent.as_str());
+                rest.is_some_and(|rest| rest.starts_with('-'))
+            };
+            let all = installed.variants.iter().map(String::as_str);
+            all.filter(|&voice| spec.accents.iter().any(|accent| of(accent, voice)))
+                .collect()
+        }
+    };
+    let (n_fewest, what) = match installed.timbres {
+        Timbres::OfAnyAccent => (10, "of ten different timbres"),
+        Timbres::OfOneAccent => (3, "of three different timbres, one for each split"),
+    };
+    if variants.len() < n_fewest {
+        return Err(lacking(what.into(), variants));
     }
     let mut rng = purpose_rng(spec.seed, "speakers");
     variants.shuffle(&mut rng);
@@ -188,11 +204,11 @@ pub fn speakers(spec: &SynthSpec, installed: &Installed) -> Result<Vec<Speaker>,
                 break;
             }
             // Timbres and accents in turn, so that each is heard before any comes again.
-            let voice = format!(
-                "{}+{}",
-                accents[at % accents.len()],
-                variants[at % variants.len()]
-            );
+            let timbre = variants[at % variants.len()];
+            let voice = match installed.timbres {
+                Timbres::OfAnyAccent => format!("{}+{timbre}", accents[at % accents.len()]),
+                Timbres::OfOneAccent => timbre.to_owned(),
+            };
             let (pitch, speed_wpm) = (rng.random_range(25..=75), rng.random_range(130..=200));
             let id = format!(
                 "{:08x}",

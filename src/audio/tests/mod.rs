@@ -243,3 +243,35 @@ fn the_reader_gives_what_decode_gives_in_small_chunks() {
         assert_eq!(all, decode(&path, RATE_HZ).unwrap().samples, "{name}");
     }
 }
+
+/// A decoder is kept from one Vorbis file to the next; other tables, other rates and damaged files lie between.
+#[test]
+fn a_vorbis_file_sounds_the_same_whatever_was_decoded_before_it() {
+    let Some(data) = shared_data() else { return };
+    let some = |folder: &str, n: usize| {
+        let files = fs::read_dir(data.join(folder)).unwrap();
+        let mut files: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files.truncate(n);
+        files
+    };
+    let mut files = [
+        some("kws_en/up", 6),
+        some("noise/rain", 3),
+        some("wake/alexa", 3),
+    ]
+    .concat();
+    files.extend(some("formats/bad", 40));
+    let heard = |path: &Path| decode_what_is_there(path, RATE_HZ).map(|(clip, _)| clip.samples);
+    let alone: Vec<_> = files
+        .iter()
+        .map(|path| std::thread::scope(|scope| scope.spawn(|| heard(path).ok()).join().unwrap()))
+        .collect();
+    assert!(alone.iter().filter(|samples| samples.is_some()).count() > 12);
+    // Forwards, backwards, and each twice in a row, on one thread.
+    let n = files.len();
+    let order = (0..n).chain((0..n).rev()).chain((0..2 * n).map(|i| i / 2));
+    for i in order {
+        assert_eq!(heard(&files[i]).ok(), alone[i], "{}", files[i].display());
+    }
+}

@@ -4,6 +4,7 @@ mod augment_page;
 mod get;
 mod inspect;
 mod list;
+mod listen;
 mod synth;
 
 use std::io::Write;
@@ -16,6 +17,7 @@ pub fn dataset(command: &DatasetCommand, out: &mut dyn Write) -> anyhow::Result<
         DatasetCommand::Get(args) => get::get(args, out),
         DatasetCommand::Check(args) => inspect::check(args, out),
         DatasetCommand::Stats(args) => inspect::stats(args, out),
+        DatasetCommand::ListenHtml(args) => listen::listen_html(args, out),
         DatasetCommand::Synth(args) => synth::synth(args, out),
         DatasetCommand::AugmentPage(args) => augment_page::augment_page(args, out),
     }

@@ -15,8 +15,8 @@ use crate::evaluate::format::{DASH, percent_or_dash};
 use crate::evaluate::intervals;
 use crate::evaluate::report::det_svg;
 use crate::run::field::{
-    FalseClip, FieldReport, Material, NoiseSpec, Tuned, judge_stream, save_false_clips,
-    tune as tune_bundle,
+    AREA_TO_PER_HOUR, FalseClip, FieldReport, Material, NoiseSpec, Tuned, judge_stream,
+    save_false_clips, tune as tune_bundle,
 };
 
 /// Seed of the noise that is mixed in: a judgement is the same every time.
@@ -210,6 +210,13 @@ fn stream_text(
                 "missed at false accepts per hour, one threshold for all, chosen on these recordings: {}",
                 told.join(", ")
             )?;
+            if let Some(mean) = &condition.mean_miss_rate {
+                writeln!(
+                    out,
+                    "missed on average over 0 to {AREA_TO_PER_HOUR} false accepts per hour: {}",
+                    percent_or_dash(mean)
+                )?;
+            }
         }
         writeln!(out)?;
     }

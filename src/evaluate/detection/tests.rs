@@ -288,6 +288,26 @@ fn the_best_point_within_a_rate_has_the_fewest_misses_and_then_the_highest_thres
     assert_eq!(best(0.0), Some((0.9, 1)));
     assert_eq!(best(1.0), Some((0.5, 2)));
     assert!(miss_rate_within(&points, -1.0).reason().is_some());
+    // One of two missed up to one false accept an hour, none from there on.
+    assert_eq!(mean_miss_rate_within(&points, 0.5), Measured::Value(0.5));
+    assert_eq!(mean_miss_rate_within(&points, 2.0), Measured::Value(0.25));
+    // No threshold keeps below one.
+    assert_eq!(
+        mean_miss_rate_within(&points[2..], 2.0),
+        Measured::Value(0.5)
+    );
+    assert!(mean_miss_rate_within(&[], 2.0).reason().is_some());
+}
+
+#[test]
+fn the_area_under_misses_is_the_share_of_pairs_that_are_the_wrong_way_round() {
+    let area = |targets: &[f32], others: &[f32]| ClassDetection::of("a", targets, others).area();
+    assert_eq!(area(&[0.9, 0.8], &[0.1, 0.2]), Measured::Value(0.0));
+    assert_eq!(area(&[0.1, 0.2], &[0.9, 0.8]), Measured::Value(1.0));
+    // Of six pairs one is wrong and one is a tie: 1.5 of 6.
+    let found = area(&[0.9, 0.5], &[0.7, 0.5, 0.1]);
+    assert!((found.number().unwrap() - 0.25).abs() < 1e-12, "{found:?}");
+    assert!(area(&[], &[0.5]).reason().is_some());
 }
 
 #[test]

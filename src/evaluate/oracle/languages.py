@@ -40,6 +40,8 @@ cells = [(0, 1), (1, 3), (5, 5), (10, 25), (3, 17), (120, 80), (0, 40), (400, 40
 print(json.dumps({
     "made_with": f"numpy {np.__version__}, scipy {scipy.__version__}, scikit-learn {sklearn.__version__}, statsmodels {statsmodels.__version__}",
     "pooled_equal_error_rate": pooled,
+    "pooled_det_area": 1.0 - metrics.roc_auc_score((truth[:, None] == np.arange(n_classes)).ravel(), p.ravel()),
+    "det_area": [1.0 - metrics.roc_auc_score(truth == c, p[:, c]) for c in range(n_classes)],
     "average_cost": cavg(1.0 / n_classes),
     "minimum_average_cost": min(cavg(t) for t in np.unique(p.ravel()).tolist() + [2.0]),
     "mcnemar": [[b, c, float(mcnemar([[0, b], [c, 0]], exact=True).pvalue)] for b, c in cells],

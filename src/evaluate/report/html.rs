@@ -56,9 +56,14 @@ pub(crate) fn page(report: &Report) -> String {
 
 /// A whole page around what it shows: no script, no request, pictures only from within.
 pub(super) fn frame(title: &str, body: &str) -> String {
+    frame_with_media(title, body, "data:")
+}
+
+/// The same, for a page that plays sounds from elsewhere: `media` is a list of sources as a Content-Security-Policy has it.
+pub(super) fn frame_with_media(title: &str, body: &str, media: &str) -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src {media}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n\
          {body}</main>\n</body>\n</html>\n",
         escape(title),

@@ -124,6 +124,10 @@ fn numbers(judged: &Judgement) -> String {
             "equal error rate, pooled",
             percent_or_dash(&judged.pooled_equal_error_rate),
         ),
+        (
+            "area under misses against false accepts, pooled",
+            decimal(&judged.pooled_det_area),
+        ),
         ("average cost (Cavg)", decimal(&judged.average_cost)),
         ("lowest average cost", decimal(&judged.minimum_average_cost)),
     ];
@@ -253,9 +257,10 @@ fn trade_off(scores: &Scores) -> String {
         .iter()
         .map(|class| {
             format!(
-                "{} ({:.1} %)",
+                "{} ({:.1} %, area {:.4})",
                 class.label,
-                100.0 * rate(class).unwrap_or(0.0)
+                100.0 * rate(class).unwrap_or(0.0),
+                class.area().number().unwrap_or(0.0)
             )
         })
         .collect();

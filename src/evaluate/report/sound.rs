@@ -3,7 +3,7 @@
 //! It is given samples and values and draws them; it computes no feature and knows no network.
 
 use super::axis::Axis;
-use super::html::{frame, section};
+use super::html::{frame_with_media, section};
 use super::svg::{Drawing, Mark, escape};
 use super::tables::put;
 
@@ -28,7 +28,32 @@ pub struct SoundSection {
     pub pictures: Vec<String>,
 }
 
-/// A page of pictures as one HTML file that needs nothing else.
+/// What a player on the page plays.
+pub enum Media<'a> {
+    /// A WAV file's bytes, which become part of the page.
+    Wav(&'a [u8]),
+    /// The address of a file, as the page's folder sees it.
+    Link(&'a str),
+}
+
+/// A player with a line above it. A page of linked sounds asks for the files when they are played.
+pub fn player(caption: &str, media: Media) -> String {
+    let source = match media {
+        Media::Wav(bytes) => format!("data:audio/wav;base64,{}", base64(bytes)),
+        Media::Link(address) => escape(address),
+    };
+    format!(
+        "<p class=\"meta\">{}</p>\n<audio controls preload=\"none\" src=\"{source}\"></audio>\n",
+        escape(caption)
+    )
+}
+
+/// A line in place of a sound that there is not.
+pub fn silence(why: &str) -> String {
+    format!("<p class=\"nothing\">{}</p>\n", escape(why))
+}
+
+/// A page of pictures and players as one HTML file; it needs nothing else but the sounds that it links to.
 pub fn sound_page(title: &str, facts: &[(String, String)], parts: &[SoundSection]) -> String {
     let mut html = String::new();
     put(&mut html, format_args!("<h1>{}</h1>\n", escape(title)));
@@ -45,7 +70,7 @@ pub fn sound_page(title: &str, facts: &[(String, String)], parts: &[SoundSection
     for part in parts {
         section(&mut html, &part.title, &part.note, &part.pictures.concat());
     }
-    frame(title, &html)
+    frame_with_media(title, &html, "data: file: *")
 }
 
 /// A waveform of `seconds`, up to `peak` either way.

@@ -1,4 +1,4 @@
-//! Heads: a pool over a window of the past, then one matrix.
+//! Heads: a pool over a window of the past, then a matrix or two.
 
 use super::Form;
 use super::graph::int;
@@ -47,6 +47,13 @@ impl Writer<'_> {
             self.concat("head.statistics", &[&mean, &deviation], 1)
         } else {
             mean
+        };
+        let statistics = match head.embedding(n_features) {
+            None => statistics,
+            Some(shape) => {
+                let hidden = self.linear(&shape, "head.embedding", &statistics)?;
+                self.op("Relu", "head.embedding.relu", &[&hidden])
+            }
         };
         let classifier = head.classifier(n_features, n_classes);
         let logits = self.linear(&classifier, "head.classifier", &statistics)?;

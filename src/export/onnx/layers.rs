@@ -9,6 +9,7 @@ use crate::model::layers::batch_norm;
 use crate::model::layers::conv_norm::ConvShape;
 use crate::model::layers::layer_norm::{self, LayerNormShape};
 use crate::model::layers::linear::LinearShape;
+use crate::model::layers::res2::Res2Shape;
 use crate::model::layers::squeeze_excite::SqueezeExciteShape;
 
 impl Writer<'_> {
@@ -149,6 +150,27 @@ impl Writer<'_> {
         let gates = self.linear(&shape.excite(), &format!("{prefix}.excite"), &hidden)?;
         let gates = self.op("Sigmoid", &format!("{prefix}.gates"), &[&gates]);
         Ok(self.op("Mul", prefix, &[frames, &gates]))
+    }
+
+    pub(super) fn res2(
+        &mut self,
+        shape: &Res2Shape,
+        prefix: &str,
+        frames: &str,
+    ) -> Result<String, WeightsError> {
+        let n_each = shape.n_each() as i64;
+        let mut groups = vec![self.slice(&format!("{prefix}.0"), frames, 0, n_each, 1)];
+        for (i, name) in shape.prefixes(prefix).iter().enumerate() {
+            let from = (i as i64 + 1) * n_each;
+            let own = self.slice(&format!("{name}.own"), frames, from, from + n_each, 1);
+            let mixed = match i {
+                0 => own,
+                _ => self.op("Add", &format!("{name}.mixed"), &[&own, &groups[i]]),
+            };
+            groups.push(self.conv_norm(&shape.conv(), name, &mixed)?);
+        }
+        let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+        Ok(self.concat(prefix, &groups, 1))
     }
 
     /// The mean of the last `n_window` frames, fewer at the start, at every `stride_frames`-th frame.

@@ -72,6 +72,7 @@ impl Writer<'_> {
             Layer::Bidirectional(shape) => self.bidirectional(shape, prefix, frames),
             Layer::LayerNorm(shape) => self.layer_norm(shape, prefix, frames),
             Layer::Recurrent(shape) => self.recurrent(shape, prefix, frames),
+            Layer::Res2(shape) => self.res2(shape, prefix, frames),
         }?;
         self.jump_frames *= layer.shape().stride_frames();
         Ok(output)

@@ -20,10 +20,12 @@ pub mod matchbox;
 pub mod pool;
 pub mod pool_bands;
 pub mod projected_lstm;
+pub mod projected_svdf;
 pub mod projection;
 pub mod residual;
 pub mod residual2d;
 pub mod rnn;
+pub mod se_res2;
 pub mod separable_conv1d;
 pub mod separable_conv2d;
 pub mod skip_conv1d;
@@ -92,6 +94,10 @@ pub enum Block {
     FullTransformer(full_transformer::FullTransformerSpec),
     #[serde(rename = "conformer")]
     Conformer(conformer::ConformerSpec),
+    #[serde(rename = "projected-svdf")]
+    ProjectedSvdf(projected_svdf::ProjectedSvdfSpec),
+    #[serde(rename = "se-res2")]
+    SeRes2(se_res2::SeRes2Spec),
 }
 
 /// The same expression for every kind.
@@ -123,13 +129,15 @@ macro_rules! each {
             Block::Transformer($spec) => $value,
             Block::FullTransformer($spec) => $value,
             Block::Conformer($spec) => $value,
+            Block::ProjectedSvdf($spec) => $value,
+            Block::SeRes2($spec) => $value,
         }
     };
 }
 
 impl Block {
     /// The names of all kinds, as recipes write them.
-    pub const KINDS: [&'static str; 25] = [
+    pub const KINDS: [&'static str; 27] = [
         "conv1d",
         "dilated-conv1d",
         "separable-conv1d",
@@ -155,6 +163,8 @@ impl Block {
         "transformer",
         "full-transformer",
         "conformer",
+        "projected-svdf",
+        "se-res2",
     ];
 
     /// The kind's name, as recipes write it.
@@ -185,6 +195,8 @@ impl Block {
             Self::Transformer(_) => "transformer",
             Self::FullTransformer(_) => "full-transformer",
             Self::Conformer(_) => "conformer",
+            Self::ProjectedSvdf(_) => "projected-svdf",
+            Self::SeRes2(_) => "se-res2",
         }
     }
 
@@ -299,6 +311,13 @@ pub(crate) mod examples {
             ),
             parse(
                 r#"{"kind":"conformer","n_channels":4,"n_heads":2,"left_context_frames":3,"kernel_frames":1,"n_hidden":5}"#,
+            ),
+            parse(r#"{"kind":"projected-svdf","n_units":11,"memory_frames":6,"n_channels":5}"#),
+            parse(
+                r#"{"kind":"se-res2","n_channels":6,"n_groups":3,"kernel_frames":3,"dilation_frames":2,"n_hidden":4,"window_frames":9}"#,
+            ),
+            parse(
+                r#"{"kind":"se-res2","n_channels":8,"n_groups":4,"kernel_frames":2,"dilation_frames":1,"n_hidden":3,"window_frames":5}"#,
             ),
         ]
     }

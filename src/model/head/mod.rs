@@ -49,6 +49,12 @@ pub enum Head {
         window_frames: usize,
         n_hidden: usize,
     },
+    /// The mean and the standard deviation of each channel, then a matrix to `n_hidden` values and ReLU: the layer
+    /// that an x-vector is read from (Snyder et al. 2018, segment 6; its normalisation and segment 7 are left out).
+    StatisticsEmbedding {
+        window_frames: usize,
+        n_hidden: usize,
+    },
     /// The last frame as it is: for blocks that remember.
     Last {},
     /// Three SVDF layers of 32 units that remember 32 frames, then the last frame: the decoder that is held
@@ -58,7 +64,9 @@ pub enum Head {
 
 impl Head {
     pub(crate) fn validate(&self, place: &str) -> Result<(), GenomeError> {
-        if let Self::AttentiveStatistics { n_hidden, .. } = self {
+        if let Self::AttentiveStatistics { n_hidden, .. }
+        | Self::StatisticsEmbedding { n_hidden, .. } = self
+        {
             check_range(place, "n_hidden", *n_hidden, MAX_CHANNELS)?;
         }
         check_range(place, "window_frames", self.window_frames(), MAX_FRAMES)
@@ -69,7 +77,8 @@ impl Head {
         match self {
             Self::Mean { window_frames }
             | Self::Statistics { window_frames }
-            | Self::AttentiveStatistics { window_frames, .. } => *window_frames,
+            | Self::AttentiveStatistics { window_frames, .. }
+            | Self::StatisticsEmbedding { window_frames, .. } => *window_frames,
             Self::Last {} | Self::SvdfDecoder {} => 1,
         }
     }
@@ -82,7 +91,9 @@ impl Head {
     pub(crate) fn has_deviation(&self) -> bool {
         matches!(
             self,
-            Self::Statistics { .. } | Self::AttentiveStatistics { .. }
+            Self::Statistics { .. }
+                | Self::AttentiveStatistics { .. }
+                | Self::StatisticsEmbedding { .. }
         )
     }
 
@@ -119,10 +130,28 @@ impl Head {
         Some([shape(n_features, n_hidden, true), shape(n_hidden, 1, false)])
     }
 
+    /// Values that leave the pooling.
+    pub(crate) fn n_statistics(&self, n_features: usize) -> usize {
+        let n_each = if self.has_deviation() { 2 } else { 1 };
+        self.n_pooled(n_features) * n_each
+    }
+
+    /// The matrix between pooling and classifier, where there is one.
+    pub(crate) fn embedding(&self, n_features: usize) -> Option<LinearShape> {
+        let Self::StatisticsEmbedding { n_hidden, .. } = *self else {
+            return None;
+        };
+        Some(LinearShape {
+            n_in: self.n_statistics(n_features),
+            n_out: n_hidden,
+            bias: true,
+        })
+    }
+
     pub(crate) fn classifier(&self, n_features: usize, n_classes: usize) -> LinearShape {
-        let n_statistics = if self.has_deviation() { 2 } else { 1 };
+        let embedding = self.embedding(n_features);
         LinearShape {
-            n_in: self.n_pooled(n_features) * n_statistics,
+            n_in: embedding.map_or(self.n_statistics(n_features), |shape| shape.n_out),
             n_out: n_classes,
             bias: true,
         }
@@ -151,6 +180,9 @@ impl Head {
         }
         let n_steps = tally.steps_in(self.window_frames());
         tally.window(n_steps, self.n_values_per_step(n_features));
+        if let Some(embedding) = self.embedding(n_features) {
+            tally.layer(&embedding);
+        }
         tally.layer(&self.classifier(n_features, n_classes));
     }
 }
@@ -164,6 +196,10 @@ impl fmt::Display for Head {
                 window_frames,
                 n_hidden,
             } => write!(f, "attentive {window_frames}h{n_hidden}"),
+            Self::StatisticsEmbedding {
+                window_frames,
+                n_hidden,
+            } => write!(f, "embedding {window_frames}h{n_hidden}"),
             Self::Last {} => write!(f, "last"),
             Self::SvdfDecoder {} => write!(f, "svdf-decoder"),
         }
@@ -182,6 +218,10 @@ pub(crate) mod examples {
             Head::AttentiveStatistics {
                 window_frames: 21,
                 n_hidden: 4,
+            },
+            Head::StatisticsEmbedding {
+                window_frames: 19,
+                n_hidden: 6,
             },
             Head::Last {},
             Head::SvdfDecoder {},

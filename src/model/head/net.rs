@@ -1,7 +1,7 @@
 //! The trainable form of a head: whole clips in, one answer a clip out, padding masked.
 
 use burn::module::Module;
-use burn::tensor::activation::softmax;
+use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{Device, Tensor};
 use rand::Rng;
 
@@ -20,6 +20,7 @@ const NO_SCORE: f32 = -1e9;
 pub struct HeadNet {
     decoder: Vec<WiringNet>,
     attention: Option<Attention>,
+    embedding: Option<Linear>,
     classifier: Linear,
     n_window: usize,
     has_deviation: bool,
@@ -48,6 +49,9 @@ impl Head {
             matrix.init("head.attention.matrix", weights, rng);
             vector.init("head.attention.vector", weights, rng);
         }
+        if let Some(embedding) = self.embedding(n_features) {
+            embedding.init("head.embedding", weights, rng);
+        }
         self.classifier(n_features, n_classes)
             .init("head.classifier", weights, rng);
     }
@@ -73,10 +77,14 @@ impl HeadNet {
                 vector: Linear::load(vector, "head.attention.vector", weights, device)?,
             })
         });
+        let embedding = head.embedding(n_features);
+        let embedding =
+            embedding.map(|shape| Linear::load(shape, "head.embedding", weights, device));
         let classifier = head.classifier(n_features, n_classes);
         Ok(Self {
             decoder: decoder.collect::<Result<_, _>>()?,
             attention: attention.transpose()?,
+            embedding: embedding.transpose()?,
             classifier: Linear::load(classifier, "head.classifier", weights, device)?,
             n_window: head.n_window(jump_frames),
             has_deviation: head.has_deviation(),
@@ -91,6 +99,9 @@ impl HeadNet {
         if let Some(attention) = &self.attention {
             attention.matrix.store("head.attention.matrix", weights);
             attention.vector.store("head.attention.vector", weights);
+        }
+        if let Some(embedding) = &self.embedding {
+            embedding.store("head.embedding", weights);
         }
         self.classifier.store("head.classifier", weights);
     }
@@ -119,7 +130,11 @@ impl HeadNet {
         } else {
             mean
         };
-        self.classifier.forward_rows(pooled.squeeze_dim(2))
+        let mut rows = pooled.squeeze_dim::<2>(2);
+        if let Some(embedding) = &self.embedding {
+            rows = relu(embedding.forward_rows(rows));
+        }
+        self.classifier.forward_rows(rows)
     }
 
     /// What can be pooled, and where clips differ in length `[batch, 1, n_frames]` of one at each frame of a

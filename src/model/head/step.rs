@@ -2,7 +2,7 @@
 
 use super::{Head, VARIANCE_FLOOR};
 use crate::model::layers::linear::LinearStep;
-use crate::model::layers::{History, Step, add_scaled};
+use crate::model::layers::{History, Step, add_scaled, relu};
 use crate::model::weights::{Weights, WeightsError};
 use crate::model::wiring::WiringStep;
 
@@ -18,6 +18,8 @@ pub struct HeadStep {
     /// Share of each seen frame in the pool.
     shares: Vec<f32>,
     pooled: Vec<f32>,
+    /// The matrix behind the pooling and what it answers.
+    embedding: Option<(LinearStep, Vec<f32>)>,
     classifier: LinearStep,
 }
 
@@ -53,6 +55,10 @@ impl HeadStep {
                 scores: History::new(n_window, 1),
             })
         });
+        let embedding = head.embedding(n_features).map(|shape| {
+            let matrix = LinearStep::load(shape, "head.embedding", weights)?;
+            Ok((matrix, vec![0.0; shape.n_out]))
+        });
         Ok(Self {
             decoder: decoder.collect::<Result<_, _>>()?,
             attention: attention.transpose()?,
@@ -61,7 +67,8 @@ impl HeadStep {
             n_window,
             n_seen: 0,
             shares: vec![0.0; n_window],
-            pooled: vec![0.0; classifier.n_in],
+            pooled: vec![0.0; head.n_statistics(n_features)],
+            embedding: embedding.transpose()?,
             classifier: LinearStep::load(classifier, "head.classifier", weights)?,
         })
     }
@@ -100,7 +107,14 @@ impl HeadStep {
                 *value = value.sqrt();
             }
         }
-        self.classifier.step(&self.pooled, output);
+        match &mut self.embedding {
+            None => self.classifier.step(&self.pooled, output),
+            Some((matrix, hidden)) => {
+                matrix.step(&self.pooled, hidden);
+                relu(hidden);
+                self.classifier.step(hidden, output)
+            }
+        };
     }
 
     /// Back to silence.

@@ -21,6 +21,7 @@ pub mod layer_norm;
 pub mod linear;
 pub mod pool;
 pub mod recurrent;
+pub mod res2;
 pub mod squeeze_excite;
 
 use super::port::Port;

@@ -19,6 +19,7 @@ use crate::model::layers::layer_norm::LayerNorm;
 use crate::model::layers::linear::Linear;
 use crate::model::layers::pool::Pool;
 use crate::model::layers::recurrent::Recurrent;
+use crate::model::layers::res2::Res2;
 use crate::model::layers::squeeze_excite::SqueezeExcite;
 use crate::model::lengths::Lengths;
 use crate::model::ops::join::add_relu;
@@ -40,6 +41,7 @@ impl Layer {
             Self::Bidirectional(shape) => shape.init(name, weights, rng),
             Self::LayerNorm(shape) => shape.init(name, weights, rng),
             Self::Recurrent(shape) => shape.init(name, weights, rng),
+            Self::Res2(shape) => shape.init(name, weights, rng),
         }
     }
 }
@@ -75,6 +77,7 @@ enum LayerNet {
     Bidirectional(Bidirectional),
     LayerNorm(LayerNorm),
     Recurrent(Recurrent),
+    Res2(Res2),
 }
 
 impl LayerNet {
@@ -110,6 +113,7 @@ impl LayerNet {
             Layer::Recurrent(shape) => {
                 Self::Recurrent(Recurrent::load(shape, name, weights, device)?)
             }
+            Layer::Res2(shape) => Self::Res2(Res2::load(shape, name, weights, device)?),
         })
     }
 
@@ -128,6 +132,7 @@ impl LayerNet {
             Self::Bidirectional(form) => form,
             Self::LayerNorm(form) => form,
             Self::Recurrent(form) => form,
+            Self::Res2(form) => form,
         }
     }
 }

@@ -16,13 +16,16 @@ use crate::audio::decode;
 use crate::bundle::Bundle;
 use crate::evaluate::Measured;
 use crate::evaluate::detection::{
-    MatchSpec, OperatingPoint, RecordingJudgement, Target, match_events, miss_rate_within,
+    MatchSpec, OperatingPoint, RecordingJudgement, Target, match_events, mean_miss_rate_within,
+    miss_rate_within,
 };
 use crate::ingest::Watch;
 use crate::stream::Session;
 
 /// Rates of false accepts at which miss rates are told, per hour.
 const RATES_PER_HOUR: [f64; 4] = [0.1, 0.2, 0.5, 1.0];
+/// How far the area under the DET goes, in false accepts per hour.
+pub const AREA_TO_PER_HOUR: f64 = 2.0;
 /// Sound behind a recording of a keyword, for what is decided late.
 const TAIL_S: f64 = 1.0;
 /// Noise is drawn anew after so much of a long recording.
@@ -68,6 +71,10 @@ pub struct ConditionJudgement {
     /// False accepts per hour, and the fewest misses of any common threshold that keeps to them; only where the
     /// recordings without keywords were heard too.
     pub miss_rate_at: Vec<(f64, Measured)>,
+    /// The mean of the fewest misses over 0 to [`AREA_TO_PER_HOUR`] false accepts per hour: the area under the DET as
+    /// microWakeWord takes it. Only where `miss_rate_at` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_miss_rate: Option<Measured>,
 }
 
 /// A detector's trial.
@@ -111,6 +118,7 @@ pub fn judge_stream(
         },
         judged: as_heard(&traces, spec)?,
         miss_rate_at: misses_at(&points),
+        mean_miss_rate: Some(mean_miss_rate_within(&points, AREA_TO_PER_HOUR)),
     }];
     drop(traces);
     let Some(noise) = noise else {
@@ -142,6 +150,7 @@ pub fn judge_stream(
                 },
                 judged: as_heard(&traces, spec)?,
                 miss_rate_at: Vec::new(),
+                mean_miss_rate: None,
             });
             of_level.extend(traces);
         }
@@ -156,6 +165,7 @@ pub fn judge_stream(
             },
             judged: as_heard(&of_level, spec)?,
             miss_rate_at: misses_at(&points),
+            mean_miss_rate: Some(mean_miss_rate_within(&points, AREA_TO_PER_HOUR)),
         });
     }
     Ok(FieldReport {

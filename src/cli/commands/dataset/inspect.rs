@@ -18,10 +18,15 @@ struct Corpus {
     task: Option<(&'static CardSpec, &'static TaskSpec)>,
 }
 
-fn hear(args: &CorpusArgs) -> anyhow::Result<Corpus> {
-    listen_for_stop();
+/// The clips of a corpus and the folder that their paths start at.
+pub(super) struct Listed {
+    pub root: PathBuf,
+    pub rows: Vec<ManifestRow>,
+    pub task: Option<(&'static CardSpec, &'static TaskSpec)>,
+}
+
+pub(super) fn listed(args: &CorpusArgs, progress: &Progress) -> anyhow::Result<Listed> {
     let n_workers = super::super::workers(args.workers);
-    let progress = Progress::new();
     let task = match &args.card {
         Some(name) => {
             let card = card(name)?;
@@ -37,7 +42,7 @@ fn hear(args: &CorpusArgs) -> anyhow::Result<Corpus> {
             } else {
                 args.place.clone()
             };
-            let rows = ingest::task_rows(&root, &task.corpus, n_workers, &progress)?;
+            let rows = ingest::task_rows(&root, &task.corpus, n_workers, progress)?;
             (root, rows)
         }
         None => {
@@ -45,6 +50,14 @@ fn hear(args: &CorpusArgs) -> anyhow::Result<Corpus> {
             rows_of(&args.place, args.list.as_deref(), &args.speaker, &source)?
         }
     };
+    Ok(Listed { root, rows, task })
+}
+
+fn hear(args: &CorpusArgs) -> anyhow::Result<Corpus> {
+    listen_for_stop();
+    let progress = Progress::new();
+    let Listed { root, rows, task } = listed(args, &progress)?;
+    let n_workers = super::super::workers(args.workers);
     let clips = ingest::hear(&root, rows, n_workers, &progress)?;
     Ok(Corpus { clips, task })
 }

@@ -5,9 +5,11 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use auricle_datasets::partial::write_bytes;
-use auricle_datasets::synth::{Espeak, Installed, SynthSpec, generate, near_misses};
+use auricle_datasets::synth::{
+    Engine, Espeak, Installed, Piper, SynthSpec, Timbres, generate, near_misses,
+};
 
-use crate::cli::args_dataset::SynthArgs;
+use crate::cli::args_dataset::{SynthArgs, SynthEngine};
 use crate::cli::progress::{Progress, is_stopping, listen_for_stop};
 use crate::recipe::Recipe;
 
@@ -38,9 +40,12 @@ const FAR_WORDS: [&str; 16] = [
 const NOISE_S: u32 = 60;
 
 pub fn synth(args: &SynthArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    let espeak = Espeak::find()?;
-    let installed = espeak.installed()?;
-    let accents = accents(&args.languages, &installed)?;
+    let engine: Box<dyn Engine> = match (args.engine, &args.piper_voices) {
+        (SynthEngine::Piper, Some(voices)) => Box::new(Piper::find(voices)?),
+        (SynthEngine::Piper, None) => bail!("--engine piper: found no --piper-voices"),
+        (SynthEngine::EspeakNg, _) => Box::new(Espeak::find()?),
+    };
+    let voices = accents(&args.languages, &engine.installed()?)?;
     let more = match &args.candidates {
         Some(path) => candidates(path)?,
         None => Vec::new(),
@@ -49,7 +54,17 @@ pub fn synth(args: &SynthArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let progress = Progress::new();
     listen_for_stop();
     progress.step("look for near misses");
-    let near = near_misses(&words, args.near_misses, &accents[0], &more, &espeak)?;
+    let near = match args.near_misses {
+        0 => Vec::new(),
+        n_each => {
+            let espeak = Espeak::find()?;
+            // piper's `en_US` is espeak-ng's `en`.
+            let language = |name: &String| name.split('_').next().unwrap_or(name).to_owned();
+            let languages: Vec<String> = args.languages.iter().map(language).collect();
+            let dialects = accents(&languages, &espeak.installed()?)?;
+            near_misses(&words, n_each, &dialects[0], &more, &espeak)?
+        }
+    };
     let mut unknown_words: Vec<String> = near.iter().map(|miss| miss.word.clone()).collect();
     let far = FAR_WORDS.iter().map(|&word| word.to_owned());
     let far = far.filter(|word| !words.contains(word) && !unknown_words.contains(word));
@@ -61,7 +76,7 @@ pub fn synth(args: &SynthArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         n_speakers: args.voices,
         n_takes: args.takes,
         n_unknown_takes: 1,
-        accents,
+        accents: voices,
         clip_ms: args.clip_ms,
         noise_s: NOISE_S,
         seed: args.seed,
@@ -71,7 +86,7 @@ pub fn synth(args: &SynthArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let made = generate(
         &spec,
         &args.into,
-        &espeak,
+        engine.as_ref(),
         super::super::workers(args.workers),
         &|done, total| crate::ingest::Watch::progress(&progress, done, total, "speak"),
         &is_stopping,
@@ -83,8 +98,8 @@ pub fn synth(args: &SynthArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     write_bytes(&path, text.as_bytes()).with_context(|| path.display().to_string())?;
     writeln!(
         out,
-        "{} files by {} synthetic voices ({} made now, espeak-ng {})",
-        made.n_files, made.n_speakers, made.n_made, made.version
+        "{} files by {} synthetic voices ({} made now, {} {})",
+        made.n_files, made.n_speakers, made.n_made, made.engine, made.version
     )?;
     for word in &words {
         let misses = near.iter().filter(|miss| miss.keyword == *word);
@@ -127,7 +142,7 @@ fn accents(languages: &[String], installed: &Installed) -> anyhow::Result<Vec<St
     let mut accents: Vec<String> = Vec::new();
     for language in languages {
         let language = language.trim();
-        if language == "en" {
+        if language == "en" && installed.timbres == Timbres::OfAnyAccent {
             let english = SynthSpec::english(&["x"], &[], 30, 1, 0).accents;
             accents.extend(
                 english
@@ -136,16 +151,18 @@ fn accents(languages: &[String], installed: &Installed) -> anyhow::Result<Vec<St
             );
             continue;
         }
-        let dialects = format!("{language}-");
+        let dialects = ["-", "_"].map(|mark| format!("{language}{mark}"));
+        let is_of = |voice: &str| dialects.iter().any(|dialect| voice.starts_with(dialect));
         let found: Vec<&String> = installed
             .accents
             .iter()
-            .filter(|voice| *voice == language || voice.starts_with(&dialects))
+            .filter(|voice| *voice == language || is_of(voice))
             .collect();
         if found.is_empty() {
             let known: Vec<&str> = installed.accents.iter().map(String::as_str).collect();
             bail!(
-                "--languages: espeak-ng {} has no voice `{language}`; it has {}",
+                "--languages: {} {} has no voice `{language}`; it has {}",
+                installed.engine,
                 installed.version,
                 known.join(" ")
             );
@@ -184,11 +201,13 @@ mod tests {
     #[test]
     fn a_language_means_its_dialects_and_an_unknown_one_is_said() {
         let installed = Installed {
+            engine: "espeak-ng",
             version: "1.51".into(),
             accents: ["de", "en-us", "fr-be", "fr-fr", "frx"]
                 .map(String::from)
                 .into(),
             variants: Default::default(),
+            timbres: Timbres::OfAnyAccent,
         };
         let found = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(|&n| n.to_owned()).collect();
