@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Bundles exported by the program, run by onnxruntime: do they answer as the program does?
 
-    python -m venv venv && venv/bin/pip install onnx onnxruntime numpy
+    python -m venv venv && venv/bin/pip install onnx onnxruntime numpy soundfile
     venv/bin/python benches/onnx/check.py PROGRAM BUNDLE --data DIR [--list FILE --split NAME] [--clips N]
     venv/bin/python benches/onnx/check.py --folder FOLDER
 
-The first exports BUNDLE in both forms, computes log-mel frames from the WAV files (16-bit, at the bundle's
-rate) with numpy alone, by the front-end that stands in the graph's metadata, and compares probabilities with
-`PROGRAM evaluate --format csv`. The second takes graphs of every kind of block, with frames and
+The first exports BUNDLE in both forms, decodes the clips with libsndfile (WAV, FLAC, Ogg Vorbis, MP3, AIFF, AU, ..., any
+number of channels; those of another rate than the bundle's are left out and counted, as are formats that only the program reads,
+since another resampler or decoder is another sound), computes log-mel frames with numpy alone, by the front-end that stands in the
+graph's metadata, and compares probabilities with `PROGRAM evaluate --format csv`. The second takes graphs of every kind of block, with frames and
 the answers of our own networks, that the tests write:
 
     AURICLE_ONNX_FOLDER=FOLDER cargo test --lib export::
@@ -22,12 +23,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import wave
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
+import soundfile
 
 TOLERANCE = 1e-4
 
@@ -101,11 +102,14 @@ class LogMel:
 
 
 def samples_of(path, rate_hz):
-    with wave.open(str(path)) as file:
-        form = (file.getnchannels(), file.getsampwidth(), file.getframerate())
-        if form != (1, 2, rate_hz):
-            return None
-        return np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768.0
+    """The mean of a file's channels, or why it is left out."""
+    try:
+        samples, found_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        return None, f"not read by libsndfile: {error.error_string}"
+    if found_hz != rate_hz:
+        return None, f"{found_hz} Hz, not {rate_hz}"
+    return samples.mean(axis=1, dtype=np.float64), None
 
 
 def fitted(samples, n):
@@ -115,6 +119,17 @@ def fitted(samples, n):
         return samples[start : start + n]
     before = (n - len(samples)) // 2
     return np.pad(samples, (before, n - len(samples) - before))
+
+
+def calibrated(probabilities, languages, heard_s):
+    """What the program makes of the graph's probabilities where the classes are languages: see `auricle.languages`."""
+    points = (languages or {}).get("temperatures", [])
+    if not points:
+        return probabilities
+    times = np.log([point["heard_ms"] / 1000 for point in points])
+    temperature = np.interp(np.log(heard_s), times, [point["temperature"] for point in points])
+    powers = probabilities.astype(np.float64) ** (1 / temperature)
+    return powers / powers.sum()
 
 
 def exported(program, bundle, folder, streaming):
@@ -139,15 +154,28 @@ def check_bundle(args):
     labels = json.loads(about["auricle.labels"])
     log_mel = LogMel(json.loads(about["auricle.frontend"]))
     rate_hz = log_mel.spec["sample_rate_hz"]
-    n_samples = (int(about["auricle.clip_ms"]) * rate_hz + 500) // 1000
+    languages = json.loads(about.get("auricle.languages", "null"))
+    in_samples = lambda ms: (int(ms) * rate_hz + 500) // 1000
+    longest_ms = json.loads(about.get("auricle.whole_clips_ms", "null"))
+
+    def clip_of(samples):
+        """The rule of the program: clips of one length, or whole ones up to a length."""
+        if longest_ms is None:
+            return fitted(samples, in_samples(about["auricle.clip_ms"]))
+        longest = in_samples(longest_ms)
+        is_too_short = len(samples) < log_mel.spec["window_samples"]
+        return fitted(samples, longest if is_too_short else min(len(samples), longest))
+
     worst = {"clip": 0.0, "stream": 0.0, "stream against clip": 0.0}
-    n_checked, n_frames, seconds = 0, 0, 0.0
+    n_checked, n_frames, seconds, left_out = 0, 0, 0.0, {}
     for row in rows:
-        samples = samples_of(Path(args.data) / row["id"], rate_hz)
+        samples, reason = samples_of(Path(args.data) / row["id"], rate_hz)
         if samples is None:
+            left_out[reason] = left_out.get(reason, 0) + 1
             continue
         n_checked += 1
-        frames = log_mel(fitted(samples, n_samples))
+        samples = clip_of(samples)
+        frames = log_mel(samples)
         expected = np.array([float(row[f"p:{label}"]) for label in labels])
         clip_logits, of_clip = whole_clip(clip, frames)
         start = time.perf_counter()
@@ -155,12 +183,15 @@ def check_bundle(args):
         seconds += time.perf_counter() - start
         n_frames += len(frames)
         for form, found in (("clip", of_clip), ("stream", of_stream[-1])):
-            worst[form] = max(worst[form], float(np.abs(found[0] - expected).max()))
+            found = calibrated(found[0], languages, len(samples) / rate_hz)
+            worst[form] = max(worst[form], float(np.abs(found - expected).max()))
         between = float(np.abs(stream_logits[-1] - clip_logits).max())
         worst["stream against clip"] = max(worst["stream against clip"], between)
     if not n_checked:
-        sys.exit(f"{args.data}: found no 16-bit mono WAV of {rate_hz} Hz")
+        sys.exit(f"{args.data}: found no clip to check, left out: {left_out}")
     print(f"{args.bundle}: {n_checked} clips, onnxruntime {onnxruntime.__version__}")
+    for reason, n in left_out.items():
+        print(f"  {n} left out: {reason}")
     print(f"  whole clip, probabilities against the program's:    {worst['clip']:.1e}")
     print(f"  frame by frame, probabilities against the program's: {worst['stream']:.1e}")
     print(f"  frame by frame against whole clip, logits:           {worst['stream against clip']:.1e}")

@@ -1,4 +1,4 @@
-//! The bytes of a bundle file, format versions 1 and 2. Integers are little-endian.
+//! The bytes of a bundle file, format versions 1 to 3. Integers are little-endian.
 //!
 //! ```text
 //! offset  bytes
@@ -10,8 +10,9 @@
 //! 52 + n         members' weights: safetensors blobs, one after the other without gaps, to the end
 //! ```
 //!
-//! Version 2 adds the manifest's `storage`: weights as 8-bit integers, see `int8.rs`. Weights as floats are
-//! still written as version 1, so that programs that know no other open them.
+//! Version 2 adds the manifest's `storage`: weights as 8-bit integers, see `int8.rs`. Version 3 adds `languages` and the
+//! detector's `voice_threshold`. A bundle is written as the first version that knows all of it, so that older programs open
+//! what they can.
 //!
 //! A version is never changed once it was released; a file of each stays in the tests.
 
@@ -26,7 +27,7 @@ use crate::model::{Cost, Weights};
 pub const MAGIC: [u8; 8] = *b"auricle\n";
 pub(super) const MAGIC_TEXT: &str = "auricle\n";
 /// The latest version.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 const MAX_MANIFEST_BYTES: u64 = 8 << 20;
 const HASHED_FROM: usize = 44;
@@ -60,6 +61,7 @@ pub fn pack(bundle: &Bundle) -> Result<Vec<u8>, BundleError> {
         whole_clips_ms: bundle.whole_clips_ms,
         ports,
         detector: bundle.detector.clone(),
+        languages: bundle.languages.clone(),
         members,
         mixture: bundle.mixture.clone(),
         storage: bundle.storage,
@@ -72,7 +74,7 @@ pub fn pack(bundle: &Bundle) -> Result<Vec<u8>, BundleError> {
     let mut hashed = n_manifest_bytes.to_le_bytes().to_vec();
     hashed.extend_from_slice(&manifest);
     hashed.append(&mut blobs);
-    let bytes = seal(bundle.storage.version(), &hashed);
+    let bytes = seal(bundle.newest_part().1, &hashed);
     bounds::within("bytes of file", bytes.len() as u64, 1, MAX_FILE_BYTES)?;
     Ok(bytes)
 }
@@ -125,13 +127,6 @@ pub fn unpack(bytes: &[u8]) -> Result<Bundle, BundleError> {
     let n_members = manifest.members.len() as u64;
     bounds::within("members", n_members, 1, MAX_MEMBERS as u64)?;
     let storage = manifest.storage;
-    if storage.version() > version {
-        return Err(BundleError::Storage {
-            found: storage.name(),
-            version,
-            expected: Storage::F32.name(),
-        });
-    }
     let members = unpack_members(&manifest.members, storage, blobs)?;
 
     let bundle = Bundle {
@@ -140,12 +135,21 @@ pub fn unpack(bytes: &[u8]) -> Result<Bundle, BundleError> {
         labels: manifest.labels,
         members,
         detector: manifest.detector,
+        languages: manifest.languages,
         clip_ms: manifest.clip_ms,
         whole_clips_ms: manifest.whole_clips_ms,
         mixture: manifest.mixture,
         storage,
         provenance: manifest.provenance,
     };
+    let (what, expected) = bundle.newest_part();
+    if expected > version {
+        return Err(BundleError::TooNew {
+            what,
+            version,
+            expected,
+        });
+    }
     // Ports divide by the hop.
     bundle.frontend.validate()?;
     let ports = bundle.ports();

@@ -11,6 +11,9 @@ const MAX_SMOOTHING_MS: u32 = 10_000;
 const MAX_CONSECUTIVE: u32 = 1000;
 const MAX_WAIT_MS: u32 = 600_000;
 
+/// The one sample rate at which voices are told from other sounds.
+pub const VOICE_RATE_HZ: u32 = 16_000;
+
 /// From answers to detections.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,6 +32,10 @@ pub struct DetectorSpec {
     /// Nothing is counted before this much has been heard: a network trained on whole clips has
     /// not seen how a clip looks when most of it is still missing.
     pub warmup_ms: u32,
+    /// Keywords are reported only where somebody is heard to speak with at least this score, above 0 and up to 1; `None`
+    /// reports them all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voice_threshold: Option<f32>,
 }
 
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -56,6 +63,7 @@ impl DetectorSpec {
             min_consecutive: 2,
             refractory_ms: 750,
             warmup_ms: clip_ms,
+            voice_threshold: None,
         }
     }
 
@@ -69,7 +77,10 @@ impl DetectorSpec {
         let default = ("all keywords".to_owned(), self.threshold);
         let single = self.thresholds.iter();
         let single = single.map(|(keyword, value)| (format!("{keyword:?}"), *value));
-        for (of, found) in std::iter::once(default).chain(single) {
+        let voice = self
+            .voice_threshold
+            .map(|value| ("a voice".to_owned(), value));
+        for (of, found) in std::iter::once(default).chain(single).chain(voice) {
             // NaN is above nothing.
             if !(found > 0.0 && found <= 1.0) {
                 return Err(DetectorSpecError::Threshold { of, found });
@@ -133,6 +144,10 @@ mod tests {
         check_refused(
             |spec| spec.threshold = f32::NAN,
             "the threshold of all keywords is NaN, expected a number above 0 and up to 1",
+        );
+        check_refused(
+            |spec| spec.voice_threshold = Some(0.0),
+            "the threshold of a voice is 0, expected a number above 0 and up to 1",
         );
         check_refused(
             |spec| spec.min_consecutive = 0,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use auricle_features::SpecError;
 
 use super::detector_spec::DetectorSpecError;
+use super::languages::LanguageSpecError;
 use crate::model::CombinationError;
 use crate::model::WeightsError;
 use crate::model::stream_net::NetworkError;
@@ -69,6 +70,13 @@ pub enum BundleError {
     Frontend(#[from] SpecError),
     #[error("the detector: {0}")]
     Detector(#[from] DetectorSpecError),
+    #[error(
+        "found a voice threshold at {found_hz} Hz, expected a front-end at {} Hz with it",
+        super::VOICE_RATE_HZ
+    )]
+    VoiceRate { found_hz: u32 },
+    #[error("the languages: {0}")]
+    Languages(#[from] LanguageSpecError),
     #[error("the manifest's ports are {found}, its front-end and labels make {expected}")]
     Ports { found: String, expected: String },
     #[error(transparent)]
@@ -97,11 +105,11 @@ pub enum BundleError {
         name: String,
         shape: Vec<usize>,
     },
-    #[error("found weights stored as {found} in format version {version}, expected {expected}")]
-    Storage {
-        found: &'static str,
+    #[error("found {what} in format version {version}, expected version {expected}")]
+    TooNew {
+        what: &'static str,
         version: u32,
-        expected: &'static str,
+        expected: u32,
     },
     #[error("member {index}: found {what} {found}, expected at most {high}")]
     TooLarge {

@@ -43,7 +43,17 @@ fn make_originals() -> Vec<Vec<u8>> {
         mixture: crate::model::Mixture::Vector(vec![0.5; 8]),
         bias: vec![0.1; 4],
     });
-    let bundles = [floats.rounded_to_int8(), floats, mixed];
+    let mut languages = bundle(&[residual(), recurrent()], 5);
+    languages.labels = ["en", "de", "fr", "es"].map(String::from).to_vec();
+    languages.detector.voice_threshold = Some(0.5);
+    languages.languages = Some(LanguageSpec {
+        floor: 0.5,
+        temperatures: vec![Temperature {
+            heard_ms: 1000,
+            temperature: 1.5,
+        }],
+    });
+    let bundles = [floats.rounded_to_int8(), floats, mixed, languages];
     bundles.map(|bundle| bundle.to_bytes().unwrap()).to_vec()
 }
 
@@ -273,7 +283,7 @@ fn bytes_of_no_meaning_are_refused() {
 #[test]
 fn a_change_that_the_checksum_does_not_know_is_refused() {
     let changes = prop::collection::vec(change(), 1..5);
-    let n_opened = n_opened((0..3usize, changes), |(which, changes)| {
+    let n_opened = n_opened((0..4usize, changes), |(which, changes)| {
         let original = &originals()[which];
         let mut bytes = original.clone();
         for change in &changes {
@@ -288,7 +298,7 @@ fn a_change_that_the_checksum_does_not_know_is_refused() {
 fn changed_bytes_of_a_right_checksum_end_in_words_or_a_bundle_that_runs() {
     let changes = prop::collection::vec(change(), 1..4);
     let reach = prop_oneof![Just(8usize), Just(4_000), Just(8_000), Just(usize::MAX)];
-    let n_opened = n_opened((0..3usize, changes, reach), |(which, changes, reach)| {
+    let n_opened = n_opened((0..4usize, changes, reach), |(which, changes, reach)| {
         let original = &originals()[which];
         let mut hashed = original[HASHED_FROM..].to_vec();
         for change in &changes {
@@ -301,10 +311,10 @@ fn changed_bytes_of_a_right_checksum_end_in_words_or_a_bundle_that_runs() {
 
 #[test]
 fn a_manifest_that_lies_ends_in_words_or_a_bundle_that_runs() {
-    let version = prop_oneof![4 => Just(None), 1 => (0..4u32).prop_map(Some)];
+    let version = prop_oneof![4 => Just(None), 1 => (0..5u32).prop_map(Some)];
     let changes = prop::collection::vec(rewrite(), 1..3);
     let n_opened = n_opened(
-        (0..3usize, version, changes),
+        (0..4usize, version, changes),
         |(which, version, changes)| {
             let original = &originals()[which];
             let (mut manifest, blobs) = split(&original[HASHED_FROM..]);
@@ -322,7 +332,7 @@ fn a_manifest_that_lies_ends_in_words_or_a_bundle_that_runs() {
 fn weights_that_lie_end_in_words_or_a_bundle_that_runs() {
     let changes = prop::collection::vec(rewrite(), 0..3);
     let bytes = prop::collection::vec(change(), 0..3);
-    let n_opened = n_opened((0..3usize, changes, bytes), |(which, changes, bytes)| {
+    let n_opened = n_opened((0..4usize, changes, bytes), |(which, changes, bytes)| {
         let original = &originals()[which];
         let (mut manifest, blobs) = split(&original[HASHED_FROM..]);
         let n_first = manifest["members"][0]["n_bytes"].as_u64().unwrap() as usize;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use auricle_features::FrontendSpec;
 use serde::{Deserialize, Serialize};
 
-use super::{DetectorSpec, Storage};
+use super::{DetectorSpec, LanguageSpec, Storage};
 use crate::model::{Combination, Genome, Ports};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub struct Manifest {
     /// Follow from front-end and labels; there for readers, and held against them.
     pub ports: Ports,
     pub detector: DetectorSpec,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub languages: Option<LanguageSpec>,
     pub members: Vec<MemberEntry>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mixture: Option<Combination>,

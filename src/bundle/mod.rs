@@ -12,6 +12,7 @@ mod container;
 mod detector_spec;
 mod error;
 mod int8;
+mod languages;
 mod manifest;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,8 +26,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Combination, Cost, Genome, Ports, StreamNet, Weights};
 
 pub use container::{FORMAT_VERSION, MAGIC};
-pub use detector_spec::{DetectorSpec, DetectorSpecError};
+pub use detector_spec::{DetectorSpec, DetectorSpecError, VOICE_RATE_HZ};
 pub use error::BundleError;
+pub use languages::{LanguageSpec, LanguageSpecError, TEMPERATURES, Temperature};
 
 /// The label of whatever is spoken and is none of the keywords. Never reported.
 pub const UNKNOWN_LABEL: &str = "_unknown_";
@@ -61,6 +63,8 @@ pub struct Bundle {
     pub mixture: Option<Combination>,
     /// Answers to detections.
     pub detector: DetectorSpec,
+    /// Where the classes are languages: how it is told which one is spoken.
+    pub languages: Option<LanguageSpec>,
     /// Length of the clips the networks were trained on.
     pub clip_ms: u32,
     /// Recordings are judged as long as they are, of longer ones the middle of this length; `None` where every
@@ -99,22 +103,6 @@ impl Storage {
 
     fn is_f32(&self) -> bool {
         *self == Self::F32
-    }
-
-    /// As the manifest names it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Int8 => "int8",
-        }
-    }
-
-    /// The first format version that knows it: older programs open what they can.
-    fn version(self) -> u32 {
-        match self {
-            Self::F32 => 1,
-            Self::Int8 => 2,
-        }
     }
 }
 
@@ -167,6 +155,21 @@ impl Bundle {
         rounded
     }
 
+    /// What of the bundle the first format version does not know, and the version that does; older programs open what they
+    /// can.
+    fn newest_part(&self) -> (&'static str, u32) {
+        if self.languages.is_some() {
+            return ("languages", 3);
+        }
+        if self.detector.voice_threshold.is_some() {
+            return ("a voice threshold", 3);
+        }
+        match self.storage {
+            Storage::F32 => ("weights as f32", 1),
+            Storage::Int8 => ("weights as int8", 2),
+        }
+    }
+
     /// Checks everything against everything: what passes can be saved, loaded and run.
     ///
     /// # Errors
@@ -192,6 +195,13 @@ impl Bundle {
             });
         }
         self.detector.validate(&self.labels)?;
+        let found_hz = self.frontend.sample_rate_hz;
+        if self.detector.voice_threshold.is_some() && found_hz != VOICE_RATE_HZ {
+            return Err(BundleError::VoiceRate { found_hz });
+        }
+        if let Some(languages) = &self.languages {
+            languages.validate(&self.labels)?;
+        }
         if let Some(mixture) = &self.mixture {
             mixture.validate(self.members.len(), self.labels.len())?;
         }

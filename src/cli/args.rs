@@ -258,6 +258,9 @@ pub struct FieldArgs {
     /// False accepts sooner than this after another of the same keyword are one
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
     pub refractory_s: f64,
+    /// Report only where somebody is heard to speak with this score, in place of the bundle's; 0: everywhere
+    #[arg(long, value_name = "SCORE")]
+    pub voice_gate: Option<f32>,
 }
 
 #[derive(Clone, Debug, Args)]

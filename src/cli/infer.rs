@@ -1,26 +1,28 @@
-//! `kws-infer` and `auricle infer`: hear keywords in files, raw PCM on standard input, or a microphone.
+//! `kws-infer` and `auricle infer`: hear keywords, or which language is spoken, in files, raw PCM on standard input, or a
+//! microphone.
 //!
-//! One line of output for each detection, written as soon as it is decided. Input is taken a chunk at a
+//! One line of output for each detection or opinion, written as soon as it is decided. Input is taken a chunk at a
 //! time: memory does not grow with its length. How to listen is the `stream` room's business, not ours.
 
 mod args;
 mod lines;
+mod listener;
 #[cfg(feature = "mic")]
 mod microphone;
 mod serve;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
 
 use crate::audio::{AudioError, AudioReader, RawFormat, RawReader, SampleFormat};
-use crate::bundle::Bundle;
-use crate::stream::{Answer, ClipClassifier, Detection, Session};
+use crate::bundle::{Bundle, DetectorSpec};
+use crate::stream::ClipClassifier;
 use lines::{Lines, OutputClosed};
+use listener::Listener;
 
 pub use args::{InferArgs, KwsCommand, KwsInfer, PcmFormat, ServeArgs};
 pub use serve::serve;
@@ -181,6 +183,7 @@ struct Overrides {
     threshold: Option<f32>,
     refractory_ms: Option<u32>,
     smoothing_ms: Option<u32>,
+    voice_gate: Option<f32>,
 }
 
 impl Overrides {
@@ -189,6 +192,7 @@ impl Overrides {
             threshold: args.threshold,
             refractory_ms: args.refractory_ms,
             smoothing_ms: args.smoothing_ms,
+            voice_gate: args.voice_gate,
         }
     }
 }
@@ -198,6 +202,9 @@ fn with_overrides(mut bundle: Bundle, overrides: Overrides) -> anyhow::Result<Bu
     if let Some(threshold) = overrides.threshold {
         detector.threshold = threshold;
         detector.thresholds.clear();
+        if let Some(languages) = &mut bundle.languages {
+            languages.floor = threshold;
+        }
     }
     if let Some(refractory_ms) = overrides.refractory_ms {
         detector.refractory_ms = refractory_ms;
@@ -205,29 +212,27 @@ fn with_overrides(mut bundle: Bundle, overrides: Overrides) -> anyhow::Result<Bu
     if let Some(smoothing_ms) = overrides.smoothing_ms {
         detector.smoothing_ms = smoothing_ms;
     }
+    if let Some(score) = overrides.voice_gate {
+        set_voice_gate(detector, score);
+    }
     if let Err(error) = detector.validate(&bundle.labels) {
         bail!(InferError::Usage(error.to_string()));
     }
     Ok(bundle)
 }
 
+/// What `--voice-gate` says; 0 asks for no voice.
+pub(super) fn set_voice_gate(detector: &mut DetectorSpec, score: f32) {
+    detector.voice_threshold = (score != 0.0).then_some(score);
+}
+
 /// What hears one input after the other.
 enum Ears {
-    Session {
-        session: Box<Session>,
-        listener: Listener,
-    },
+    Stream(Listener),
     Clips {
         classifier: Box<ClipClassifier>,
         clip: ClipShape,
     },
-}
-
-/// What is made of a session's answers.
-#[derive(Clone, Copy)]
-struct Listener {
-    sample_rate_hz: u32,
-    traces: bool,
 }
 
 struct ClipShape {
@@ -249,21 +254,15 @@ impl Ears {
                 },
             });
         }
-        Ok(Self::Session {
-            session: Box::new(Session::new(bundle)?),
-            listener: Listener {
-                sample_rate_hz,
-                traces: args.trace,
-            },
-        })
+        Ok(Self::Stream(Listener::new(bundle, args)?))
     }
 
     fn hear_file(&mut self, path: &Path, lines: &mut Lines) -> anyhow::Result<()> {
         let name = path.display().to_string();
         match self {
-            Self::Session { session, listener } => {
-                let mut reader = AudioReader::open(path, listener.sample_rate_hz)?;
-                listener.hear(session, &name, lines, |samples| reader.read(samples))?;
+            Self::Stream(listener) => {
+                let mut reader = AudioReader::open(path, listener.sample_rate_hz())?;
+                listener.hear(&name, lines, |samples| reader.read(samples))?;
                 fault(reader.fault())
             }
             Self::Clips { classifier, clip } => {
@@ -280,13 +279,13 @@ impl Ears {
         lines: &mut Lines,
     ) -> anyhow::Result<()> {
         let rate_hz = match self {
-            Self::Session { listener, .. } => listener.sample_rate_hz,
+            Self::Stream(listener) => listener.sample_rate_hz(),
             Self::Clips { clip, .. } => clip.sample_rate_hz,
         };
         let mut reader = RawReader::new(input, format, rate_hz)?;
         match self {
-            Self::Session { session, listener } => {
-                listener.hear(session, "-", lines, |samples| reader.read(samples))?;
+            Self::Stream(listener) => {
+                listener.hear("-", lines, |samples| reader.read(samples))?;
             }
             Self::Clips { classifier, clip } => {
                 let mut samples = Vec::new();
@@ -302,64 +301,6 @@ impl Ears {
             }
         }
         fault(reader.fault())
-    }
-}
-
-impl Listener {
-    /// One whole stream. What can be heard before an error is heard.
-    fn hear(
-        &self,
-        session: &mut Session,
-        name: &str,
-        lines: &mut Lines,
-        mut read: impl FnMut(&mut Vec<f32>) -> Result<bool, AudioError>,
-    ) -> anyhow::Result<()> {
-        session.reset();
-        let mut samples = Vec::new();
-        let ended = loop {
-            samples.clear();
-            let more = read(&mut samples);
-            self.hear_chunk(session, name, lines, Some(&samples))?;
-            match more {
-                Ok(true) => {}
-                Ok(false) => break Ok(()),
-                Err(error) => break Err(error),
-            }
-        };
-        self.hear_chunk(session, name, lines, None)?;
-        Ok(ended?)
-    }
-
-    /// Some samples, or the end of the stream; lines are written before this returns.
-    fn hear_chunk(
-        &self,
-        session: &mut Session,
-        name: &str,
-        lines: &mut Lines,
-        samples: Option<&[f32]>,
-    ) -> anyhow::Result<()> {
-        let written = RefCell::new((lines, Ok(())));
-        // The first line that cannot be written is the error; later ones are not tried.
-        let write = |line: &dyn Fn(&mut Lines) -> anyhow::Result<()>| {
-            let (lines, written) = &mut *written.borrow_mut();
-            if written.is_ok() {
-                *written = line(lines);
-            }
-        };
-        let on = |detection: Detection| {
-            write(&|lines| lines.detection(name, &detection, self.sample_rate_hz));
-        };
-        let labels = self.traces.then(|| session.labels().to_vec());
-        let on_answer = |answer: &Answer| {
-            if let Some(labels) = &labels {
-                write(&|lines| lines.trace(name, labels, answer, self.sample_rate_hz));
-            }
-        };
-        match samples {
-            Some(samples) => session.push_traced(samples, on, on_answer),
-            None => session.finish_traced(on, on_answer),
-        }
-        written.into_inner().1
     }
 }
 

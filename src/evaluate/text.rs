@@ -439,9 +439,9 @@ mod tests {
         let lines: Vec<&str> = csv.lines().collect();
         assert_eq!(
             lines[2],
-            "no,2,1,1,0.500000,0.094531,0.905469,1.000000,0.666667,0.000000"
+            "no,2,1,1,0.500000,0.094531,0.905469,1.000000,0.666667,0.000000,0.000000"
         );
-        assert_eq!(lines[3], "\u{1b}[31mred,0,0,0,,,,,,");
+        assert_eq!(lines[3], "\u{1b}[31mred,0,0,0,,,,,,,");
         assert!(!csv.contains("NaN"));
     }
 

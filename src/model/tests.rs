@@ -33,6 +33,11 @@ fn genome(blocks: Vec<Block>, stem_stride: usize, head: Head) -> Genome {
 /// One genome a kind behind a stem and one on the features themselves, mixtures of several kinds, those that stream
 /// apart from all, and every head with windows shorter than the clip.
 fn genomes() -> Vec<Genome> {
+    genomes_mixed_of(&blocks())
+}
+
+/// The same with mixtures of those blocks only.
+fn genomes_mixed_of(blocks_to_mix: &[Block]) -> Vec<Genome> {
     let mean = Head::Mean { window_frames: 20 };
     let statistics = Head::Statistics { window_frames: 33 };
     let mut all: Vec<Genome> = Vec::new();
@@ -41,8 +46,8 @@ fn genomes() -> Vec<Genome> {
         all.push(without_stem(vec![block], mean));
     }
     let streams = |block: &Block| genome(vec![*block], 1, mean).streams();
-    let streaming: Vec<Block> = blocks().into_iter().filter(streams).collect();
-    for mixed in [blocks(), streaming] {
+    let streaming: Vec<Block> = blocks_to_mix.iter().copied().filter(streams).collect();
+    for mixed in [blocks_to_mix.to_vec(), streaming] {
         for some in mixed.chunks(6) {
             all.push(genome(some.to_vec(), 1, statistics));
         }
@@ -54,7 +59,7 @@ fn genomes() -> Vec<Genome> {
     }
     for head in heads() {
         all.push(genome(vec![], 1, head));
-        all.push(genome(blocks()[1..4].to_vec(), 1, head));
+        all.push(genome(blocks_to_mix[1..4].to_vec(), 1, head));
     }
     all
 }
@@ -262,7 +267,12 @@ fn costs_counted_in_advance_equal_the_built_networks() {
 
 #[test]
 fn what_lies_before_the_receptive_field_changes_nothing_and_its_first_frame_does() {
-    for genome in streaming_genomes() {
+    // Alone, and behind one another, where the way of a first frame is not too thin for 32 bits, as it is behind several of
+    // those whose last group hears through all others.
+    let is_thin = |block: &Block| matches!(block, Block::SeRes2(_) | Block::ProjectedSvdf(_));
+    let wide: Vec<Block> = blocks().into_iter().filter(|it| !is_thin(it)).collect();
+    let genomes = genomes_mixed_of(&wide).into_iter();
+    for genome in genomes.filter(Genome::streams) {
         let cost = Cost::of(&genome, &PORTS);
         let Some(field) = cost.receptive_field_frames else {
             continue;

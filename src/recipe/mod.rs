@@ -12,7 +12,7 @@ use auricle_features::FrontendSpec;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::bundle::DetectorSpec;
+use crate::bundle::{DetectorSpec, LanguageSpec};
 use crate::model::Genome;
 use crate::search::corpus::ClipLengths;
 use crate::search::ensemble::EnsembleSpec;
@@ -37,6 +37,17 @@ pub struct Recipe {
     #[serde(default)]
     pub baselines: Vec<Baseline>,
     pub detector: DetectorSpec,
+    /// Where the classes are languages: how a bundle tells which one is spoken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub languages: Option<LanguageTask>,
+}
+
+/// What of [`LanguageSpec`](crate::bundle::LanguageSpec) is chosen; the rest is fitted on the validation split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LanguageTask {
+    /// The most probable language is named from this probability on; below, it is undecided.
+    pub floor: f32,
 }
 
 /// Where the corpus comes from and what is made of it.
@@ -139,6 +150,21 @@ impl Recipe {
         self.corpus().validate().map_err(|e| text(&e))?;
         if let Some(synth) = &self.data.synth {
             synth.validate().map_err(|e| text(&e))?;
+        }
+        if let Some(task) = &self.languages {
+            let labels = &self.data.labels;
+            if labels.unknown || labels.silence {
+                return Err(
+                    "languages: found `unknown` or `silence` among the labels, expected languages only"
+                        .into(),
+                );
+            }
+            let spec = LanguageSpec {
+                floor: task.floor,
+                temperatures: Vec::new(),
+            };
+            spec.validate(&[])
+                .map_err(|error| format!("languages: {error}"))?;
         }
         self.data.lengths.check(self.data.clip_ms)?;
         if let Some(rooms) = &self.data.rooms {

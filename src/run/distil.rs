@@ -136,7 +136,7 @@ impl Run<'_> {
         let test = has_test.then(|| judge(&[&student], &alone, Split::Test));
         let test = test.transpose()?;
         Ok(Distilled {
-            bundle: pack::student(self, &student, test.as_ref()),
+            bundle: pack::student(self, &student, test.as_ref())?,
             genome: genome.clone(),
             cost: student.cost,
             teacher_cost: team.members.iter().map(|member| member.cost).collect(),

@@ -21,7 +21,7 @@ use crate::stream::ClipClassifier;
 const N_RESAMPLES: usize = 2_000;
 
 /// Seconds after which a whole clip is asked, besides its end.
-const HEARD_S: [f64; 4] = [1.0, 2.0, 3.0, 5.0];
+pub(super) const HEARD_S: [f64; 4] = [1.0, 2.0, 3.0, 5.0];
 
 /// A judgement and what it was made of.
 pub struct Judged {
@@ -61,11 +61,7 @@ impl Run<'_> {
         if !self.plan.recipe.data.lengths.is_fixed() {
             let by_length = self.by_length(&items, &scores)?;
             judgement.breakdowns.push(by_length);
-            let networks = members.iter().map(|member| {
-                let corpus = self.corpus.behind(&member.hyper);
-                Ok((corpus, self.network(member)?))
-            });
-            let networks = networks.collect::<Result<Vec<_>, RunError>>()?;
+            let networks = self.listeners(members)?;
             let mut groups = Vec::new();
             for seconds in HEARD_S {
                 groups.push(self.first_seconds(seconds, &items, &networks, combination)?);
@@ -154,6 +150,18 @@ impl Run<'_> {
         Ok(Breakdown::of("length", scores, &lengths)?)
     }
 
+    /// Trained networks, each beside the corpus as it hears it.
+    pub(super) fn listeners(
+        &self,
+        members: &[&Member],
+    ) -> Result<Vec<(&Corpus, Network)>, RunError> {
+        let listener = |member: &&Member| {
+            let corpus = self.corpus.behind(&member.hyper);
+            Ok((corpus, self.network(member)?))
+        };
+        members.iter().map(listener).collect()
+    }
+
     /// As if only the first seconds had been heard, of clips that are as long.
     fn first_seconds(
         &self,
@@ -162,12 +170,27 @@ impl Run<'_> {
         networks: &[(&Corpus, Network)],
         combination: &Combination,
     ) -> Result<Group, RunError> {
+        let name = first_name(seconds);
+        let scores = self.scores_of_first(seconds, items, networks, combination)?;
+        Ok(match scores {
+            Some(scores) => Group::of(&name, &scores),
+            None => Group::missing(&name, NONE_AS_LONG),
+        })
+    }
+
+    /// The common answer of the first seconds of those items that are as long; `None` where none is.
+    pub(super) fn scores_of_first(
+        &self,
+        seconds: f64,
+        items: &[usize],
+        networks: &[(&Corpus, Network)],
+        combination: &Combination,
+    ) -> Result<Option<Scores>, RunError> {
         let is_as_long =
             |&item: &usize| self.corpus.seconds(self.corpus.recorded_samples(item)) >= seconds;
         let items: Vec<usize> = items.iter().copied().filter(is_as_long).collect();
-        let name = first_name(seconds);
         if items.is_empty() {
-            return Ok(Group::missing(&name, NONE_AS_LONG));
+            return Ok(None);
         }
         let n_samples = self.corpus.samples_in(seconds);
         let logits: Vec<Vec<f32>> = networks
@@ -176,8 +199,7 @@ impl Run<'_> {
                 logits_of_first(network, corpus, &items, n_samples, self.plan.device)
             })
             .collect();
-        let scores = self.scores(&items, &logits, combination)?;
-        Ok(Group::of(&name, &scores))
+        Ok(Some(self.scores(&items, &logits, combination)?))
     }
 }
 

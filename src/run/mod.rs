@@ -5,6 +5,7 @@
 //! so the same command goes on where it was killed; a run that has its report is done and says so. It
 //! prints nothing, parses nothing and chooses no device.
 
+mod calibrate;
 mod describe;
 mod distil;
 pub mod field;

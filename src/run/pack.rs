@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::team::Team;
 use super::{Run, RunError};
-use crate::bundle::{self, Bundle};
+use crate::bundle::{self, Bundle, LanguageSpec};
 use crate::evaluate::report::System;
 use crate::evaluate::{Judgement, Report};
 use crate::model::Combination;
@@ -19,12 +19,12 @@ pub(super) fn pack(
     report: &Report,
 ) -> Result<(), RunError> {
     let alone = Combination::MeanProbabilities;
-    let save = |members: &[&Member], combination, system, name: &str| {
+    let save = |members: &[&Member], combination, system, name: &str| -> Result<(), RunError> {
         // What reads whole clips cannot listen: it is judged, and not packed.
         if !members.iter().all(|member| member.genome.streams()) {
             return Ok(());
         }
-        bundle(run, members, combination, report, system).save(&run.folder.join(name))
+        Ok(bundle(run, members, combination, report, system)?.save(&run.folder.join(name))?)
     };
     save(&[single], &alone, report.single.value(), "single.auricle")?;
     let members: Vec<&Member> = team.members.iter().collect();
@@ -42,7 +42,11 @@ pub(super) fn pack(
 }
 
 /// The bundle of a student whose accuracy is known or not.
-pub(super) fn student(run: &Run, student: &Member, test: Option<&Judgement>) -> Bundle {
+pub(super) fn student(
+    run: &Run,
+    student: &Member,
+    test: Option<&Judgement>,
+) -> Result<Bundle, RunError> {
     let accuracy = test.and_then(|test| test.accuracy.number());
     let made = run.plan.today;
     bundle_of(
@@ -60,7 +64,7 @@ fn bundle(
     combination: &Combination,
     report: &Report,
     system: Option<&System>,
-) -> Bundle {
+) -> Result<Bundle, RunError> {
     let accuracy = system
         .and_then(|system| system.test.value())
         .and_then(|test| test.accuracy.number());
@@ -73,7 +77,7 @@ fn bundle_of(
     combination: &Combination,
     made: &str,
     accuracy: Option<f64>,
-) -> Bundle {
+) -> Result<Bundle, RunError> {
     let weight = |at: usize| match combination {
         Combination::WeightedProbabilities { weights } => weights[at],
         _ => 1.0,
@@ -96,7 +100,14 @@ fn bundle_of(
     if let Some(accuracy) = accuracy {
         provenance.insert("test accuracy".into(), format!("{accuracy:.4}"));
     }
-    Bundle {
+    let languages = match &recipe.languages {
+        Some(task) => Some(LanguageSpec {
+            floor: task.floor,
+            temperatures: run.temperatures(members, combination)?,
+        }),
+        None => None,
+    };
+    Ok(Bundle {
         title: recipe.title.clone(),
         frontend: corpus.frontend().clone(),
         labels: run.corpus.labels().to_vec(),
@@ -111,9 +122,10 @@ fn bundle_of(
             .collect(),
         mixture: is_of_logits.then(|| combination.clone()),
         detector: recipe.detector.clone(),
+        languages,
         clip_ms: recipe.data.clip_ms,
         whole_clips_ms: recipe.data.lengths.longest_ms(),
         storage: bundle::Storage::F32,
         provenance,
-    }
+    })
 }

@@ -3,7 +3,7 @@
 use auricle_features::{LogMel, fit_clip};
 
 use super::committee::Committee;
-use crate::bundle::{Bundle, BundleError};
+use crate::bundle::{Bundle, BundleError, LanguageSpec};
 
 /// Answers for whole clips, one after another.
 pub struct ClipClassifier {
@@ -12,6 +12,8 @@ pub struct ClipClassifier {
     /// Where recordings are brought to one length.
     clip_samples: Option<usize>,
     judged_samples: usize,
+    /// How answers are calibrated, and the last answer `[n_classes]`, where the classes are languages.
+    languages: Option<(LanguageSpec, Vec<f32>)>,
 }
 
 impl ClipClassifier {
@@ -27,13 +29,18 @@ impl ClipClassifier {
                 Some(_) => None,
             },
             judged_samples: bundle.judged_samples(),
+            languages: bundle
+                .languages
+                .clone()
+                .map(|spec| (spec, vec![0.0; bundle.labels.len()])),
         })
     }
 
     /// Probabilities `[n_classes]` of a recording at the front-end's rate, brought to the length of a
     /// training clip by [`fit_clip`]: a shorter one lies between zeros, of a longer one the middle counts.
     /// A bundle of whole clips hears it as long as it is, up to the most it may be; one shorter than a window
-    /// of the front-end lies between zeros up to that.
+    /// of the front-end lies between zeros up to that. Where the classes are languages the answer is calibrated for
+    /// the time heard.
     ///
     /// Each member's answer is its last one. Where its stride does not divide the clip's frames, that is
     /// some frames before the end, and still the answer of the whole-clip network: causal layers of total
@@ -50,7 +57,14 @@ impl ClipClassifier {
         for i in 0..frames.n_frames() {
             self.committee.step(frames.frame(i));
         }
-        self.committee.probabilities()
+        let answer = self.committee.probabilities();
+        let Some((spec, calibrated)) = &mut self.languages else {
+            return answer;
+        };
+        calibrated.copy_from_slice(answer);
+        let heard_s = n_samples as f64 / f64::from(self.log_mel.spec().sample_rate_hz);
+        spec.calibrate(heard_s, calibrated);
+        calibrated
     }
 }
 

@@ -13,6 +13,8 @@
 //! - For `refractory_ms` after a decision nothing counts. What is still above its threshold then, and
 //!   was not when the event was decided, begins its run there.
 //! - Before `warmup_ms` were heard nothing counts.
+//! - Where the spec asks for a voice and none was about, the event is withheld. All else goes on as if it had been
+//!   reported: what is reported is what a detector that asks for none reports, at the same times.
 
 use crate::bundle::{DetectorSpec, is_reserved, samples_in};
 
@@ -41,6 +43,9 @@ pub struct Detector {
     /// Nothing counts before.
     counts_from_sample: u64,
     last_sample: u64,
+    /// From which a voice is about; `None` does not ask.
+    voice_threshold: Option<f32>,
+    last_voice: Option<f32>,
 }
 
 #[derive(Clone, Debug)]
@@ -82,6 +87,8 @@ impl Detector {
             warmup_samples,
             counts_from_sample: warmup_samples,
             last_sample: 0,
+            voice_threshold: spec.voice_threshold,
+            last_voice: None,
         }
     }
 
@@ -95,9 +102,11 @@ impl Detector {
         self.min_consecutive + self.n_smoothed_answers + 1
     }
 
-    /// Takes one smoothed answer `[n_classes]`, known when `at_sample` samples were heard.
-    pub fn push(&mut self, at_sample: u64, scores: &[f32]) -> Option<Event> {
+    /// Takes one smoothed answer `[n_classes]`, known when `at_sample` samples were heard, and how sure it is then that
+    /// somebody spoke lately.
+    pub fn push(&mut self, at_sample: u64, scores: &[f32], voice: Option<f32>) -> Option<Event> {
         self.last_sample = at_sample;
+        self.last_voice = voice;
         let counts = at_sample >= self.counts_from_sample;
         let n_longest = self.min_consecutive + self.n_smoothed_answers;
         let mut decided: Option<Event> = None;
@@ -120,7 +129,8 @@ impl Detector {
                 decided = Some(higher(decided, event));
             }
         }
-        decided.map(|event| self.decide(event, scores))
+        let event = self.decide(decided?, scores);
+        self.admits(voice).then_some(event)
     }
 
     /// The stream has ended: what is still climbing is decided. Ready for a new stream.
@@ -134,6 +144,7 @@ impl Detector {
                 decided = Some(higher(decided, run.event(label, self.last_sample)));
             }
         }
+        let decided = decided.filter(|_| self.admits(self.last_voice));
         self.reset();
         decided
     }
@@ -146,6 +157,15 @@ impl Detector {
         }
         self.counts_from_sample = self.warmup_samples;
         self.last_sample = 0;
+        self.last_voice = None;
+    }
+
+    /// Whether what is decided is reported. Not asked, or asked where nobody listens for a voice: yes.
+    fn admits(&self, voice: Option<f32>) -> bool {
+        match (self.voice_threshold, voice) {
+            (Some(threshold), Some(voice)) => voice >= threshold, // NaN is not
+            _ => true,
+        }
     }
 
     fn decide(&mut self, event: Event, scores: &[f32]) -> Event {
@@ -208,6 +228,7 @@ mod tests {
             min_consecutive: 2,
             refractory_ms: 50,
             warmup_ms: 0,
+            voice_threshold: None,
         }
     }
 
@@ -218,7 +239,7 @@ mod tests {
         let mut detector = Detector::new(spec, &labels(), RATE_HZ, STEP);
         let mut events = vec![];
         for (i, &(yes, no)) in answers.iter().enumerate() {
-            events.extend(detector.push(i as u64 * STEP, &[yes, no, 0.0, 1.0 - yes - no]));
+            events.extend(detector.push(i as u64 * STEP, &[yes, no, 0.0, 1.0 - yes - no], None));
         }
         events.extend(detector.finish());
         let readable = |e: &Event| {
@@ -327,7 +348,7 @@ mod tests {
             } else {
                 [0.0, 0.0, 0.0, 1.0]
             };
-            assert_eq!(detector.push(i * STEP, &scores), None);
+            assert_eq!(detector.push(i * STEP, &scores, None), None);
         }
         assert_eq!(detector.finish(), None);
     }
@@ -361,11 +382,47 @@ mod tests {
             let answers = (0..30).map(|i| if i % 11 < 6 { 0.9 } else { 0.1 });
             let mut events: Vec<_> = answers
                 .enumerate()
-                .map(|(i, yes)| detector.push(i as u64 * STEP, &[yes, 0.0, 0.0, 0.0]))
+                .map(|(i, yes)| detector.push(i as u64 * STEP, &[yes, 0.0, 0.0, 0.0], None))
                 .collect();
             events.push(detector.finish());
             events
         };
         assert_eq!(run(), run());
+    }
+
+    #[test]
+    fn without_a_voice_an_event_is_withheld_and_nothing_else_changes() {
+        let yes = [
+            0.1, 0.6, 0.9, 0.7, 0.2, 0.1, 0.1, 0.1, 0.1, 0.8, 0.9, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1,
+            0.6, 0.9,
+        ];
+        let decided = |threshold: Option<f32>, voice: &dyn Fn(usize) -> f32| {
+            let mut spec = spec();
+            spec.voice_threshold = threshold;
+            let mut detector = Detector::new(&spec, &labels(), RATE_HZ, STEP);
+            let mut at = vec![];
+            for (i, yes) in yes.into_iter().enumerate() {
+                let event =
+                    detector.push(i as u64 * STEP, &[yes, 0.0, 0.0, 1.0 - yes], Some(voice(i)));
+                at.extend(event.map(|event| event.decided_at_sample / STEP));
+            }
+            at.extend(
+                detector
+                    .finish()
+                    .map(|event| event.decided_at_sample / STEP),
+            );
+            at
+        };
+        assert_eq!(decided(None, &|_| 0.0), [3, 11, 18]);
+        assert_eq!(decided(Some(0.5), &|_| 0.5), [3, 11, 18]);
+        assert_eq!(
+            decided(Some(0.5), &|i| if i < 5 { 0.4 } else { 0.9 }),
+            [11, 18]
+        );
+        assert_eq!(
+            decided(Some(0.5), &|i| if i > 15 { f32::NAN } else { 0.9 }),
+            [3, 11]
+        );
+        assert_eq!(decided(Some(0.5), &|_| 0.4), [0; 0]);
     }
 }

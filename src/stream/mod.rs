@@ -11,11 +11,16 @@ mod clip;
 mod committee;
 mod detector;
 pub mod extent;
+mod languages;
 mod session;
 mod smoothing;
+mod voice;
 
 pub use clip::{ClipClassifier, classify_clip};
 pub use detector::{Detector, Event};
+pub use languages::{
+    CHANGE_HOLDS_MS, LanguageError, LanguageSession, Occasion, Opinion, TOLD_AFTER_S,
+};
 pub use session::{Answer, Detection, Session};
 
 pub use crate::bundle::DetectorSpec;

@@ -6,10 +6,12 @@ use super::committee::Committee;
 use super::detector::{Detector, Event};
 use super::extent::Loudness;
 use super::smoothing::Smoothing;
+use super::voice::{AHEAD_SAMPLES, Voice};
 use crate::bundle::{Bundle, BundleError};
 
 /// Samples looked at in one piece; only how a chunk with broken samples is mended depends on it.
 const PIECE_SAMPLES: usize = 512;
+const _: () = assert!(PIECE_SAMPLES <= AHEAD_SAMPLES);
 
 /// A keyword, heard in a stream.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +49,8 @@ pub struct Answer<'a> {
     pub raw: &'a [f32],
     /// The same, averaged over the smoothing time `[n_classes]`.
     pub smoothed: &'a [f32],
+    /// How sure it is, 0 to 1, that somebody spoke within the last clip; `None` where the detector does not ask.
+    pub voice: Option<f32>,
 }
 
 /// Hears one stream. Made once; [`Session::finish`] or [`Session::reset`] make it ready for the next.
@@ -65,6 +69,7 @@ struct Hearing {
     hop_samples: u64,
     n_frames: u64,
     loudness: Loudness,
+    voice: Option<Voice>,
     committee: Committee,
     raw: Vec<f32>,
     smoothing: Smoothing,
@@ -86,6 +91,11 @@ impl Session {
         );
         let n_classes = bundle.labels.len();
         let clip_frames = bundle.frontend.n_frames(bundle.clip_samples());
+        // A voice may have spoken as long before the decision as its word may.
+        let wait_samples = hop_samples * committee.answer_frames() as u64;
+        let voice_samples =
+            bundle.clip_samples() as u64 + wait_samples * detector.longest_wait_answers() as u64;
+        let asks = bundle.detector.voice_threshold.is_some();
         let wait_frames = detector.longest_wait_answers() * committee.answer_frames();
         Ok(Self {
             labels: bundle.labels.clone(),
@@ -96,6 +106,7 @@ impl Session {
                 hop_samples,
                 n_frames: 0,
                 loudness: Loudness::new(clip_frames, wait_frames),
+                voice: asks.then(|| Voice::new(voice_samples)),
                 committee,
                 raw: vec![0.0; n_classes],
                 smoothing: Smoothing::new(detector.n_smoothed_answers(), n_classes),
@@ -133,21 +144,24 @@ impl Session {
             hearing,
             ..
         } = self;
-        let mut hear = |frame: &[f32]| {
-            if let Some(event) = hearing.frame(frame, &mut on_answer) {
-                on(hearing.detection(labels, event));
-            }
-        };
         for piece in samples.chunks(PIECE_SAMPLES) {
-            if piece.iter().all(|sample| sample.is_finite()) {
-                frontend.push_with(piece, &mut hear);
-                continue;
-            }
             let mut mended = [0.0; PIECE_SAMPLES];
-            for (mended, &sample) in mended.iter_mut().zip(piece) {
-                *mended = if sample.is_finite() { sample } else { 0.0 };
+            let piece = if piece.iter().all(|sample| sample.is_finite()) {
+                piece
+            } else {
+                for (mended, &sample) in mended.iter_mut().zip(piece) {
+                    *mended = if sample.is_finite() { sample } else { 0.0 };
+                }
+                &mended[..piece.len()]
+            };
+            if let Some(voice) = &mut hearing.voice {
+                voice.push(piece);
             }
-            frontend.push_with(&mended[..piece.len()], &mut hear);
+            frontend.push_with(piece, |frame| {
+                if let Some(event) = hearing.frame(frame, &mut on_answer) {
+                    on(hearing.detection(labels, event));
+                }
+            });
         }
     }
 
@@ -181,6 +195,9 @@ impl Session {
         self.frontend.reset();
         self.hearing.n_frames = 0;
         self.hearing.loudness.reset();
+        if let Some(voice) = &mut self.hearing.voice {
+            voice.reset();
+        }
         self.hearing.committee.reset();
         self.hearing.smoothing.reset();
         self.hearing.detector.reset();
@@ -197,12 +214,14 @@ impl Hearing {
         }
         self.raw.copy_from_slice(self.committee.probabilities());
         let smoothed = self.smoothing.push(&self.raw);
+        let voice = self.voice.as_ref().map(|voice| voice.level(at_sample));
         on_answer(&Answer {
             at_sample,
             raw: &self.raw,
             smoothed,
+            voice,
         });
-        self.detector.push(at_sample, smoothed)
+        self.detector.push(at_sample, smoothed, voice)
     }
 
     fn detection(&self, labels: &[String], event: Event) -> Detection {

@@ -235,6 +235,67 @@ fn time_stamps_do_not_drift_and_chunks_of_10_ms_and_1_s_give_the_same() {
     }
 }
 
+/// Loud hiss, a pause, vowels, a pause, hiss; and where the vowels are.
+fn hiss_and_speech() -> (Vec<f32>, std::ops::Range<u64>) {
+    let pause = vec![0.0; 40_000];
+    let before = [voice::examples::noise(64_000, 1), pause.clone()].concat();
+    let speech = voice::examples::speech();
+    let range = before.len() as u64..(before.len() + speech.len()) as u64;
+    let after = [pause, voice::examples::noise(64_000, 2)].concat();
+    ([before, speech, after].concat(), range)
+}
+
+#[test]
+fn a_voice_gate_withholds_what_hiss_fires_reports_what_speech_does_and_moves_no_time() {
+    let (samples, speech) = hiss_and_speech();
+    let mut bundle = talkative(&[residual(), recurrent()]);
+    bundle.detector.threshold = 0.25;
+    let open = hear_whole(&bundle, &samples);
+    bundle.detector.voice_threshold = Some(0.85);
+    let gated = hear_whole(&bundle, &samples);
+    assert_eq!(
+        (&gated.raw, &gated.smoothed),
+        (&open.raw, &open.smoothed),
+        "the networks hear the same"
+    );
+    // A voice counts for a clip and the time to a decision.
+    let within = |detection: &&Detection| {
+        (speech.start..speech.end + 20_000).contains(&detection.decided_at_sample)
+    };
+    let expected: Vec<Detection> = open.detections.iter().filter(within).cloned().collect();
+    let n_in_hiss = open.detections.len() - expected.len();
+    assert!(
+        !expected.is_empty() && n_in_hiss > 0,
+        "{:?}",
+        open.detections
+    );
+    assert_eq!(gated.detections, expected);
+    let mut session = Session::new(&bundle).unwrap();
+    for n in [1, 160, 511, 4_000] {
+        // The same session again and again: its voices are forgotten with the stream.
+        assert_eq!(hear(&mut session, &samples, || n), gated, "chunks of {n}");
+    }
+}
+
+#[test]
+fn a_voice_is_told_only_where_it_is_asked_for() {
+    let mut bundle = talkative(&[residual()]);
+    let voices = |bundle: &Bundle| {
+        let (mut session, mut voices) = (Session::new(bundle).unwrap(), vec![]);
+        session.push_traced(
+            &hiss_and_speech().0,
+            |_| {},
+            |answer| voices.push(answer.voice),
+        );
+        voices
+    };
+    assert!(voices(&bundle).iter().all(Option::is_none));
+    bundle.detector.voice_threshold = Some(0.5);
+    let told: Vec<f32> = voices(&bundle).into_iter().flatten().collect();
+    assert!(told.iter().all(|level| (0.0..=1.0).contains(level)));
+    assert!(told.iter().any(|level| *level > 0.85));
+}
+
 #[test]
 fn the_end_of_a_stream_is_half_a_clip_of_zeros() {
     let bundle = talkative(&[residual()]);
@@ -278,6 +339,7 @@ fn nothing_at_all_is_a_stream_too() {
 fn nothing_is_allocated_while_listening() {
     let samples = sound(48_000, 7);
     let mut quiet = talkative(&[residual(), recurrent()]);
+    quiet.detector.voice_threshold = Some(0.7);
     quiet.detector.threshold = 1.0; // a detection's name is the one thing that is allocated
     let mut session = Session::new(&quiet).unwrap();
     session.push(&samples[..2_000], |_| {});

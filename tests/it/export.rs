@@ -45,6 +45,7 @@ fn bundle(genome: Genome, labels: &[String]) -> Bundle {
         }],
         mixture: None,
         detector: DetectorSpec::keywords(1000),
+        languages: None,
         clip_ms: 1000,
         whole_clips_ms: None,
         storage: Storage::F32,

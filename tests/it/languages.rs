@@ -65,6 +65,7 @@ fn recipe(folder: &Path) -> PathBuf {
         };
         said.push('\n');
     }
+    said += "\n[languages]\nfloor = 0.5\n";
     fs::write(&path, said).unwrap();
     path
 }
@@ -171,6 +172,39 @@ fn recordings_of_any_length_are_learnt_from_and_judged_by_source_and_by_seconds_
     );
     assert_eq!(groups(1).len(), 9, "nine speakers");
     assert_eq!(judged["against"]["paired"]["gain"], 0.0);
+
+    // It was calibrated when it was packed, and tells while it listens what it says of the recording afterwards.
+    let packed = auricle::bundle::Bundle::load(Path::new(&bundle)).unwrap();
+    let languages = packed.languages.expect("a recipe of languages");
+    assert_eq!((languages.floor, languages.temperatures.len()), (0.5, 1));
+    let csv = say(&[
+        "evaluate",
+        &bundle,
+        "--data",
+        &data,
+        "--list",
+        "sources.tsv",
+        "--format",
+        "csv",
+    ]);
+    let mut rows = csv::Reader::from_reader(csv.as_bytes());
+    let columns = rows.headers().unwrap().clone();
+    let column = |name: &str| columns.iter().position(|column| column == name).unwrap();
+    for row in rows.records().step_by(11) {
+        let row = row.unwrap();
+        let file = format!("{data}/{}", &row[column("id")]);
+        let lines = say(&["infer", &bundle, &file]);
+        let last: serde_json::Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+        assert_eq!(last["occasion"], "end");
+        for language in ["de", "fr"] {
+            let judged: f64 = row[column(&format!("p:{language}"))].parse().unwrap();
+            let live = last["posterior"][language].as_f64().unwrap();
+            assert!(
+                (judged - live).abs() < 1e-5,
+                "{file}: {judged}, live {live}"
+            );
+        }
+    }
 
     let page = folder.path().join("page.html");
     let page_said = path(&page);

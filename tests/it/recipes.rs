@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use auricle::recipe::Recipe;
-use auricle_datasets::SplitSpec;
 
 use crate::pipeline::auricle;
 use crate::{speech_commands, tones};
@@ -52,22 +51,32 @@ fn every_recipe_runs_in_its_smoke_form_over_tones() {
         }
         tones::corpus(&corpus, &words, 40);
         let mut smoke = recipe.clone();
-        smoke.data.splits = SplitSpec::List {
-            path: "splits.tsv".into(),
-            train: "train".into(),
-            validation: Some("validation".into()),
-            test: Some("test".into()),
-            validation_percent_of_train: None,
-        };
-        if recipe.data.labels.silence {
-            let noise = corpus.join("_background_noise_");
-            fs::create_dir_all(&noise).unwrap();
-            let hum: Vec<f32> = (0..20).flat_map(|take| tones::clip(9, 50, take)).collect();
-            let clip = auricle::audio::Clip {
-                samples: hum,
-                sample_rate_hz: tones::SAMPLE_RATE_HZ,
+        if let auricle_datasets::Layout::Manifest { path } = &recipe.data.layout {
+            fs::copy(corpus.join("splits.tsv"), corpus.join(path)).unwrap();
+        } else {
+            smoke.data.splits = auricle_datasets::SplitSpec::List {
+                path: "splits.tsv".into(),
+                train: "train".into(),
+                validation: Some("validation".into()),
+                test: Some("test".into()),
+                validation_percent_of_train: None,
             };
-            auricle::audio::write_wav(&noise.join("hum.wav"), &clip).unwrap();
+        }
+        if recipe.data.labels.silence {
+            let folders = &recipe.data.background.folders;
+            let folder = folders.first().map(PathBuf::as_path);
+            let noise = corpus.join(folder.unwrap_or(Path::new("_background_noise_")));
+            fs::create_dir_all(&noise).unwrap();
+            // One file for each split at least.
+            for file in 0..4 {
+                let hum = (0..20).flat_map(|take| tones::clip(9, 50 + file, take));
+                let clip = auricle::audio::Clip {
+                    samples: hum.collect(),
+                    sample_rate_hz: tones::SAMPLE_RATE_HZ,
+                };
+                let name = noise.join(format!("hum{file}.wav"));
+                auricle::audio::write_wav(&name, &clip).unwrap();
+            }
         }
         smoke.data.synth = None;
         let rooms = smoke.data.rooms.iter_mut();

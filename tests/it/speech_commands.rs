@@ -68,9 +68,13 @@ fn corpus(folder: &Path, version: &str, words: &[String]) -> (PathBuf, BTreeMap<
             list.push(format!("{word}/{name}"));
         }
     }
-    for at in 0..3 {
+    // As much silence as unknown words: a tenth of the keywords.
+    let n_test_speakers = lists[&Split::Test].len() / words.len();
+    for at in 0..n_test_speakers {
         let name = format!("_silence_/{at}.wav");
-        write(&test_set.join(name), tones::hiss(16_000, at));
+        write(&test_set.join(name), tones::hiss(16_000, at as u64));
+    }
+    for at in 0..3 {
         let name = format!("_background_noise_/{at}.wav");
         write(&main.join(name), tones::hiss(60 * 16_000, 100 + at));
     }
@@ -137,7 +141,7 @@ fn speech_commands_recipes_of_12_labels_run_on_the_two_archives_as_they_unpack()
             n_keywords + 2 * n_keywords.div_ceil(10)
         };
         let n_speakers = counts[&Split::Test] / words.len();
-        let n_test = n_speakers * (TEN.len() + 1) + 3;
+        let n_test = n_speakers * (TEN.len() + 2);
         assert_eq!(n_test_files, n_test, "the test archive and no more");
         let expected = [side(Split::Train), side(Split::Validation), n_test];
         assert_eq!(sides(&text), expected, "{text}");

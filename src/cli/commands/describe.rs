@@ -50,6 +50,31 @@ fn bundle(bundle: &Bundle, out: &mut dyn Write) -> anyhow::Result<()> {
         "detector    threshold {}, smoothed over {} ms, {} answers in a row, then {} ms of rest",
         detector.threshold, detector.smoothing_ms, detector.min_consecutive, detector.refractory_ms
     )?;
+    if let Some(score) = detector.voice_threshold {
+        writeln!(
+            out,
+            "            where somebody is heard to speak with {score}"
+        )?;
+    }
+    if let Some(languages) = &bundle.languages {
+        let points = languages.temperatures.iter();
+        let told: Vec<String> = points
+            .map(|point| {
+                let seconds = f64::from(point.heard_ms) / 1000.0;
+                format!("{:.2} after {seconds} s", point.temperature)
+            })
+            .collect();
+        writeln!(
+            out,
+            "languages   named from {} on; temperature {}",
+            languages.floor,
+            if told.is_empty() {
+                "1".into()
+            } else {
+                told.join(", ")
+            }
+        )?;
+    }
     for (key, value) in &bundle.provenance {
         writeln!(out, "{key:<11} {value}")?;
     }

@@ -26,7 +26,7 @@ pub fn evaluate(
     let bundle = Bundle::load(&args.bundle)?;
     listen_for_stop();
     let Some(data) = &args.data else {
-        return super::tune::evaluate_stream(args, &bundle, out, err);
+        return super::tune::evaluate_stream(args, bundle, out, err);
     };
     let clips = Clips {
         data,

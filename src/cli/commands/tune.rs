@@ -9,6 +9,7 @@ use serde_json::json;
 use super::pool;
 use crate::bundle::{Bundle, is_reserved};
 use crate::cli::args::{EvaluateArgs, FieldArgs, Format, ReportFormat, TuneArgs};
+use crate::cli::infer::set_voice_gate;
 use crate::cli::progress::{Progress, listen_for_stop};
 use crate::evaluate::detection::{MatchSpec, text};
 use crate::evaluate::format::{DASH, percent_or_dash};
@@ -29,7 +30,7 @@ pub fn tune(args: &TuneArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow
             args.target_fa_per_day
         );
     }
-    let bundle = Bundle::load(&args.bundle)?;
+    let bundle = gated(Bundle::load(&args.bundle)?, &args.field)?;
     listen_for_stop();
     let material = material(&args.field, args.list.as_deref(), &bundle)?;
     let spec = match_spec(&args.field);
@@ -142,10 +143,11 @@ fn caveats(args: &TuneArgs, tuned: &Tuned, out: &mut dyn Write) -> anyhow::Resul
 
 pub fn evaluate_stream(
     args: &EvaluateArgs,
-    bundle: &Bundle,
+    bundle: Bundle,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> anyhow::Result<()> {
+    let bundle = &gated(bundle, &args.field)?;
     if args.format == Format::Csv {
         bail!("--format csv is for clips, expected text or json with --stream");
     }
@@ -189,8 +191,15 @@ fn stream_text(
     )?;
     writeln!(
         out,
-        "detector: smoothing {} ms, {} answers in a row, refractory {} ms, warm-up {} ms; no voice gate\n",
-        detector.smoothing_ms, detector.min_consecutive, detector.refractory_ms, detector.warmup_ms
+        "detector: smoothing {} ms, {} answers in a row, refractory {} ms, warm-up {} ms; {}\n",
+        detector.smoothing_ms,
+        detector.min_consecutive,
+        detector.refractory_ms,
+        detector.warmup_ms,
+        match detector.voice_threshold {
+            Some(score) => format!("where somebody speaks with a score of {score}"),
+            None => "no voice gate".into(),
+        }
     )?;
     for condition in &report.conditions {
         let title = condition.condition.to_string();
@@ -224,6 +233,15 @@ fn stream_text(
         writeln!(out, "{DASH}")?;
     }
     Ok(())
+}
+
+/// The bundle with the voice gate of the command line.
+fn gated(mut bundle: Bundle, args: &FieldArgs) -> anyhow::Result<Bundle> {
+    if let Some(score) = args.voice_gate {
+        set_voice_gate(&mut bundle.detector, score);
+        bundle.validate()?;
+    }
+    Ok(bundle)
 }
 
 fn match_spec(args: &FieldArgs) -> MatchSpec {

@@ -17,6 +17,9 @@ Examples:
     kws-infer devices
     kws-infer commands.auricle --mic --device usb --threshold 0.9
 
+  Which language is it? After 1, 2, 3 and 5 s, when it changes and at the end:
+    kws-infer languages.auricle --mic --languages en,de,fr --pretty
+
   Which word is it? One line for each clip:
     kws-infer commands.auricle --classify clips/*.wav
 
@@ -24,6 +27,8 @@ Output, one line each:
   {\"file\":\"kitchen.wav\",\"keyword\":\"stop\",\"time_s\":3.265,\"score\":0.97,\"decided_s\":3.345,\"start_s\":2.565,\"end_s\":3.115,\"latency_s\":0.23}
   time_s: where the score was highest; start_s, end_s: where the word lies, by its loudness; decided_s: when it was
   known; latency_s: that after the word's end
+  {\"file\":\"talk.mp3\",\"heard_s\":2.0,\"occasion\":\"heard\",\"language\":\"de\",\"score\":0.91,\"posterior\":{\"en\":0.06,\"de\":0.91,\"fr\":0.03}}
+  occasion: heard (1, 2, 3, 5 s), change, end; language: null where none reaches the bundle's floor; score: of the most probable
 
 Exit status: 0 all was heard, 1 some input failed (the others were heard), 2 wrong usage.
 `auricle infer` takes the same arguments.";
@@ -38,7 +43,7 @@ Examples:
 
 There is no password: give an address that others can reach only in a network that you trust.";
 
-/// Hear keywords in audio files, on standard input, or from a microphone
+/// Hear keywords, or which language is spoken, in audio files, on standard input, or from a microphone
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "kws-infer",
@@ -92,6 +97,10 @@ pub struct ServeArgs {
     /// Score from which a keyword counts, in place of all thresholds of the bundle
     #[arg(long, value_name = "SCORE")]
     pub threshold: Option<f32>,
+
+    /// Report only where somebody is heard to speak with this score (0.5 is a start), in place of the bundle's; 0: everywhere
+    #[arg(long, value_name = "SCORE")]
+    pub voice_gate: Option<f32>,
 }
 
 /// The arguments of `kws-infer` and `auricle infer`.
@@ -130,7 +139,7 @@ pub struct InferArgs {
     #[arg(long, value_enum)]
     pub format: Option<PcmFormat>,
 
-    /// Score from which a keyword counts, 0 to 1, in place of all thresholds of the bundle
+    /// Score from which a keyword counts, 0 to 1, in place of all thresholds of the bundle; of languages, probability from which one is named
     #[arg(long, value_name = "SCORE")]
     pub threshold: Option<f32>,
 
@@ -142,12 +151,20 @@ pub struct InferArgs {
     #[arg(long, value_name = "MS")]
     pub smoothing_ms: Option<u32>,
 
+    /// Report only where somebody is heard to speak with this score (0.5 is a start), in place of the bundle's; 0: everywhere
+    #[arg(long, value_name = "SCORE")]
+    pub voice_gate: Option<f32>,
+
+    /// Languages that may be spoken, of a bundle that tells languages [default: all of it]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub languages: Vec<String>,
+
     /// Text to read instead of JSON lines
     #[arg(long)]
     pub pretty: bool,
 
     /// One line for each input: which label the whole of it is, as a clip (its middle if it is longer than one)
-    #[arg(long, conflicts_with_all = ["mic", "trace", "refractory_ms", "smoothing_ms", "threshold"])]
+    #[arg(long, conflicts_with_all = ["mic", "trace", "refractory_ms", "smoothing_ms", "threshold", "voice_gate", "languages"])]
     pub classify: bool,
 
     /// A JSON line for each answer of the networks too, with raw and smoothed probabilities

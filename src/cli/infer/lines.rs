@@ -5,7 +5,10 @@ use std::io::{self, Write};
 use anyhow::{Context, bail};
 use serde::{Serialize, Serializer};
 
-use crate::stream::{Answer, Detection};
+use crate::stream::{Answer, Detection, Occasion, Opinion};
+
+/// Languages that a line of text names, from the most probable on.
+const N_RANKED: usize = 3;
 
 /// Standard output, or what stands for it.
 pub struct Lines<'a> {
@@ -47,6 +50,20 @@ struct TraceLine<'a> {
     answer_s: f64,
     raw: ByLabel<'a>,
     smoothed: ByLabel<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    voice: Option<f32>,
+}
+
+#[derive(Serialize)]
+struct OpinionLine<'a> {
+    file: &'a str,
+    heard_s: f64,
+    occasion: &'a str,
+    /// `None`: undecided.
+    language: Option<&'a str>,
+    /// Of the most probable language, decided or not.
+    score: f32,
+    posterior: ByLabel<'a>,
 }
 
 /// Values by label, in the order of the labels.
@@ -133,7 +150,46 @@ impl<'a> Lines<'a> {
             answer_s: answer.at_sample as f64 / f64::from(sample_rate_hz),
             raw: ByLabel(labels, answer.raw),
             smoothed: ByLabel(labels, answer.smoothed),
+            voice: answer.voice,
         })
+    }
+
+    /// Which language it is so far.
+    pub fn opinion(
+        &mut self,
+        file: &str,
+        labels: &[String],
+        opinion: &Opinion,
+        sample_rate_hz: u32,
+    ) -> anyhow::Result<()> {
+        let line = OpinionLine {
+            file,
+            heard_s: opinion.heard_samples as f64 / f64::from(sample_rate_hz),
+            occasion: match opinion.occasion {
+                Occasion::Heard => "heard",
+                Occasion::Change => "change",
+                Occasion::End => "end",
+            },
+            language: opinion.language.map(|index| labels[index].as_str()),
+            score: opinion.posterior.iter().copied().fold(0.0, f32::max),
+            posterior: ByLabel(labels, opinion.posterior),
+        };
+        if !self.pretty {
+            return self.json(&line);
+        }
+        let mut ranked: Vec<(&String, f32)> = labels
+            .iter()
+            .zip(opinion.posterior.iter().copied())
+            .collect();
+        ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let told: Vec<String> = ranked
+            .iter()
+            .take(N_RANKED)
+            .map(|(label, p)| format!("{label} {p:.2}"))
+            .collect();
+        let language = line.language.unwrap_or("undecided");
+        let (time, told) = (clock(line.heard_s), told.join(", "));
+        self.text(&format!("{file}  {time}  {language}  ({told})"))
     }
 
     /// Any line of text.

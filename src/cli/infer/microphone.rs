@@ -4,13 +4,13 @@ use std::io::Write;
 
 use anyhow::Context;
 
+use super::InferArgs;
 use super::lines::Lines;
-use super::{InferArgs, Listener};
+use super::listener::Listener;
 use crate::audio::capture::{Microphone, input_devices};
 use crate::audio::lasting::{Heard, Lasting, Patience};
 use crate::audio::{AudioError, SilenceWatch};
 use crate::bundle::Bundle;
-use crate::stream::Session;
 
 /// One line for each microphone.
 pub fn list_devices(lines: &mut Lines) -> anyhow::Result<()> {
@@ -31,15 +31,12 @@ pub fn listen(
     lines: &mut Lines,
     err: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let listener = Listener {
-        sample_rate_hz: bundle.frontend.sample_rate_hz,
-        traces: args.trace,
-    };
-    let mut session = Session::new(bundle)?;
+    let mut listener = Listener::new(bundle, args)?;
+    let sample_rate_hz = listener.sample_rate_hz();
     // Once it is open a device is known by its name: numbers change when one is pulled out.
     let mut asked = args.device.clone();
     let open = || -> Result<Microphone, AudioError> {
-        let microphone = Microphone::open(asked.as_deref(), listener.sample_rate_hz)?;
+        let microphone = Microphone::open(asked.as_deref(), sample_rate_hz)?;
         if asked.is_some() {
             asked = Some(microphone.name().to_owned());
         }
@@ -55,7 +52,7 @@ pub fn listen(
             "listening to {name} ({rate_hz} Hz); Ctrl-C ends it"
         ))?;
     }
-    let mut silence = SilenceWatch::new(listener.sample_rate_hz);
+    let mut silence = SilenceWatch::new(sample_rate_hz);
     let (mut samples, mut n_overruns) = (Vec::new(), 0);
     loop {
         samples.clear();
@@ -64,12 +61,12 @@ pub fn listen(
                 if let Some(notice) = silence.push(&samples) {
                     say(&format!("{name}: {notice}"))?;
                 }
-                listener.hear_chunk(&mut session, &name, lines, Some(&samples))?;
+                listener.hear_chunk(&name, lines, Some(&samples))?;
             }
             Heard::Nothing => {}
             Heard::Gone { reason } => {
                 say(&format!("{name} is gone, waiting for it: {reason}"))?;
-                listener.hear_chunk(&mut session, &name, lines, None)?;
+                listener.hear_chunk(&name, lines, None)?;
             }
             Heard::Back => {
                 let now = input
@@ -77,7 +74,7 @@ pub fn listen(
                     .map(|microphone| microphone.name().to_owned());
                 name = now.unwrap_or(name);
                 say(&format!("{name} is there again; times count from here"))?;
-                silence = SilenceWatch::new(listener.sample_rate_hz);
+                silence = SilenceWatch::new(sample_rate_hz);
             }
         }
         if input.n_overruns() > n_overruns {

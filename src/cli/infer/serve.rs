@@ -22,6 +22,7 @@ pub fn serve(args: &ServeArgs, err: &mut dyn Write) -> anyhow::Result<()> {
         threshold: args.threshold,
         refractory_ms: None,
         smoothing_ms: None,
+        voice_gate: args.voice_gate,
     };
     let asked = [
         (Protocol::Wyoming, &args.wyoming),

@@ -172,7 +172,15 @@ fn metadata(bundle: &Bundle, form: Form) -> Vec<proto::Entry> {
             "auricle.detector",
             json(serde_json::to_string(&bundle.detector)),
         ),
+        (
+            "auricle.languages",
+            json(serde_json::to_string(&bundle.languages)),
+        ),
         ("auricle.clip_ms", bundle.clip_ms.to_string()),
+        (
+            "auricle.whole_clips_ms",
+            json(serde_json::to_string(&bundle.whole_clips_ms)),
+        ),
         ("auricle.answer_frames", answer_frames(bundle).to_string()),
         (
             "auricle.provenance",

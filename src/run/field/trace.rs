@@ -22,6 +22,8 @@ pub struct Trace {
     at_samples: Vec<u64>,
     /// Smoothed probabilities `[n_answers, n_classes]`.
     smoothed: Vec<f32>,
+    /// How sure it was at each that somebody spoke, where the detector asks.
+    voices: Vec<Option<f32>>,
     /// Keywords and where they are in the recording.
     targets: Vec<Target>,
     /// What was heard before the recording began.
@@ -50,6 +52,7 @@ impl<'a> Hearing<'a> {
             trace: Trace {
                 at_samples: Vec::new(),
                 smoothed: Vec::new(),
+                voices: Vec::new(),
                 targets: Vec::new(),
                 lead_s: 0.0,
                 audio_s: 0.0,
@@ -64,6 +67,7 @@ impl<'a> Hearing<'a> {
         let Trace {
             at_samples,
             smoothed,
+            voices,
             detections,
             ..
         } = &mut self.trace;
@@ -73,6 +77,7 @@ impl<'a> Hearing<'a> {
             |answer: &Answer| {
                 at_samples.push(answer.at_sample);
                 smoothed.extend_from_slice(answer.smoothed);
+                voices.push(answer.voice);
             },
         );
     }
@@ -83,6 +88,7 @@ impl<'a> Hearing<'a> {
         let Trace {
             at_samples,
             smoothed,
+            voices,
             detections,
             ..
         } = &mut self.trace;
@@ -91,6 +97,7 @@ impl<'a> Hearing<'a> {
             |answer: &Answer| {
                 at_samples.push(answer.at_sample);
                 smoothed.extend_from_slice(answer.smoothed);
+                voices.push(answer.voice);
             },
         );
         (self.trace.lead_s, self.trace.audio_s) = (lead_s, audio_s);
@@ -149,8 +156,9 @@ impl Trace {
         let (rate_hz, step) = (self.sample_rate_hz, self.answer_samples);
         let mut detector = Detector::new(detector, labels, rate_hz, step);
         let answers = self.smoothed.chunks_exact(labels.len());
-        for (at_sample, scores) in self.at_samples.iter().zip(answers) {
-            heard.extend(detector.push(*at_sample, scores));
+        let answers = self.at_samples.iter().zip(answers).zip(&self.voices);
+        for ((at_sample, scores), voice) in answers {
+            heard.extend(detector.push(*at_sample, scores, *voice));
         }
         heard.extend(detector.finish());
         let events = heard.iter().map(|event| Event {

@@ -90,7 +90,7 @@ fn one_trial_of_a_new_study_is_found_by_its_key_whatever_the_server_knows_of_old
     let fill = |client: &mut postgres::Client, study: i64| {
         let insert = "INSERT INTO auricle_trial (study, number, key, genome, hyper, cost, donors, teachers, attempt,
                state, curve, seconds, n_inherited, batch_size, learned, earlier, artifacts, status, changed)
-             SELECT $1, n, n::text, repeat('g', 400), '', '', '', '', 0, '', '', 0, 0, 0, '', '', '', 'queued', 1
+             SELECT $1::bigint, n, n::text, repeat('g', 400), '', '', '', '', 0, '', '', 0, 0, 0, '', '', '', 'queued', 1
              FROM generate_series(0, 4999) AS n";
         client.execute(insert, &[&study]).unwrap();
     };

@@ -118,8 +118,10 @@ fn draw_charts(frame: &mut Frame, area: Rect, picture: &Picture, measure: Measur
     }
 }
 
-/// A part of the picture with its title above it; what is left for its content.
+/// A part of the picture with its title above it, apart from its neighbour's; what is left for its content.
 fn section(frame: &mut Frame, area: Rect, title: &str) -> Rect {
+    let room = usize::from(area.width.saturating_sub(1));
+    let title: String = title.chars().take(room).collect();
     let block = Block::new()
         .borders(Borders::TOP)
         .border_style(LABEL)

@@ -241,7 +241,7 @@ fn a_wide_terminal_shows_the_best_the_front_what_runs_who_lives_what_failed_and_
             "30 of 40 trials left",
             "1 h 30 min",
             // Four that nothing beats in both, of six.
-            "\u{25c6} front of 4, \u{b7} other 2",
+            "\u{25c6} front 4, \u{b7} 2",
             "best loss so far",
             "running: 2",
             "3/12",
@@ -272,7 +272,7 @@ fn an_ordinary_terminal_of_80_by_24_shows_the_same_in_fewer_lines() {
         &[
             "trial 4: 93.75 %",
             "30 of 40 trials left",
-            "front of 4",
+            "front 4",
             "running: 2",
             "3/12",
             "workers with trials: 2",
@@ -336,7 +336,7 @@ fn the_other_measure_is_drawn_in_place_of_the_first() {
         ..view(&picture)
     };
     let text = drawn(&view, 150, 45);
-    check_shows(&text, &["best accuracy so far", "accuracy by parameters"]);
+    check_shows(&text, &["best accuracy so far", "accuracy, parameters"]);
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub(super) fn front(frame: &mut Frame, area: Rect, picture: &Picture, measure: M
         .collect();
     let front: Vec<(f64, f64)> = picture.front(measure).iter().map(at).collect();
     let title = format!(
-        "{} by parameters: \u{25c6} front of {}, \u{b7} other {}",
+        "{}, parameters: \u{25c6} front {}, \u{b7} {}",
         measure.name(),
         front.len(),
         thousands((all.len() - front.len()) as u64)
