@@ -34,7 +34,8 @@ use crate::search::hyper::HyperPoint;
 use crate::search::store::{SqliteStore, StoreError, StudyStore};
 use crate::search::study::{Ending, StudyError, finalists};
 use crate::search::train_spec::frontend_of;
-use crate::search::worker::{ArtefactError, Workshop, trial_name, write_whole};
+use crate::search::trial::Artifacts;
+use crate::search::worker::{ArtefactError, Workshop, write_whole};
 use crate::search::{Corpus, NetworkTrainer, Trial, search};
 
 pub use distil::Distilled;
@@ -303,9 +304,7 @@ impl<'a> Run<'a> {
     fn trial_weights(&self, number: u64, watch: &dyn Watch) -> Result<Option<Weights>, RunError> {
         let folder = self.folder.join("trials");
         let workshop = self.workshop(&folder, watch);
-        let name = trial_name(number);
-        let is_kept = workshop.weights_path(&name).exists();
-        Ok(is_kept.then(|| workshop.fetch(&name)).transpose()?)
+        Ok(workshop.weights_of(number, &Artifacts::default())?)
     }
 
     fn train_finalists(&self, trials: &[Trial], watch: &dyn Watch) -> Result<Full, RunError> {

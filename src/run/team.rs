@@ -358,14 +358,16 @@ impl Run<'_> {
         let workshop = self.workshop(&folder, watch);
         let mut members: Vec<(u64, Member)> = Vec::new();
         for trial in ranking(trials) {
-            let name = trial_name(trial.number);
-            if !full.hears_as(&trial.hyper) || !workshop.weights_path(&name).exists() {
+            if !full.hears_as(&trial.hyper) {
                 continue;
             }
+            let Some(weights) = workshop.weights_of(trial.number, &trial.artifacts)? else {
+                continue;
+            };
             let member = Member {
                 seed: workshop.seed_for(&format!("trial {}", trial.number)),
-                weights: workshop.fetch(&name)?,
-                name,
+                weights,
+                name: trial_name(trial.number),
                 genome: trial.genome.clone(),
                 hyper: trial.hyper.clone(),
                 cost: trial.cost,

@@ -147,10 +147,15 @@ fn train_or_fetch(
     }
     let purpose = format!("full {} {}", job.genome.hash_hex(), job.replica);
     let seed = workshop.seed_for(&purpose);
-    let first = job.first.clone().unwrap_or_else(|| {
-        let norm = workshop.corpus.input_norm();
-        job.genome.init_weights(&ports, norm, seed)
-    });
+    let fresh;
+    let first = match &job.first {
+        Some(first) => first,
+        None => {
+            let norm = workshop.corpus.input_norm();
+            fresh = job.genome.init_weights(&ports, norm, seed);
+            &fresh
+        }
+    };
     let failed = |reason: String| {
         Ok(JobEnd::Failed {
             name: job.name.clone(),
@@ -165,7 +170,7 @@ fn train_or_fetch(
     let checkpoint = workshop.fetch_checkpoint(&job.name)?;
     let start = match &checkpoint {
         Some(checkpoint) => Start::Resumed(checkpoint),
-        None => Start::Fresh(&first),
+        None => Start::Fresh(first),
     };
     let done = workshop.train(&worker::Job {
         name: &job.name,
