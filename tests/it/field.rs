@@ -3,28 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use auricle::audio::{Clip, write_wav};
 use auricle::bundle::Bundle;
 
 use crate::listener::listener;
 use crate::pipeline::auricle;
 use crate::tones;
 
-fn write(path: &Path, samples: Vec<f32>) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let clip = Clip {
-        samples,
-        sample_rate_hz: tones::SAMPLE_RATE_HZ,
-    };
-    write_wav(path, &clip).unwrap();
-}
-
 /// Hummed words of speakers that were not trained on, hiss and hums that are no words, and a buzz.
 fn recordings(folder: &Path) {
     for word in 0..3 {
         for (i, speaker) in [3, 7, 11, 15].into_iter().enumerate() {
             let path = folder.join(format!("words/word{word}/{i}.wav"));
-            write(&path, tones::clip(word, speaker, 50));
+            tones::write(&path, tones::clip(word, speaker, 50));
         }
     }
     let mut rest = tones::hiss(320_000, 5);
@@ -32,9 +22,9 @@ fn recordings(folder: &Path) {
         let other = tones::clip(5 + i, i, 3);
         rest.splice(i * 32_000..i * 32_000 + other.len(), other);
     }
-    write(&folder.join("rest/evening.wav"), rest);
+    tones::write(&folder.join("rest/evening.wav"), rest);
     let buzz = |i: i32| if (i / 40) % 2 == 0 { 0.2 } else { -0.2 };
-    write(
+    tones::write(
         &folder.join("noise/buzz/0.wav"),
         (0..32_000).map(buzz).collect(),
     );

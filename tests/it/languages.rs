@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use auricle::audio::{Clip, write_wav};
 use auricle::evaluate::{Breakdown, Report, report};
 
 use crate::pipeline::{auricle, run_folder};
@@ -27,11 +26,7 @@ fn corpus(folder: &Path) {
                         .collect();
                     samples.truncate(n_samples);
                     let path = format!("{name}/{source_name}__{source_name}{speaker}__{take}.wav");
-                    let clip = Clip {
-                        samples,
-                        sample_rate_hz: tones::SAMPLE_RATE_HZ,
-                    };
-                    write_wav(&folder.join(&path), &clip).unwrap();
+                    tones::write(&folder.join(&path), samples);
                     list += &format!("{path}\t{source_name}\t{source_name}{speaker}\n");
                 }
             }

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use auricle::audio::{Clip, write_wav};
 use serde::Deserialize;
 
 use crate::pipeline::{auricle, run_folder};
@@ -69,11 +68,7 @@ pub fn recording(path: &Path, n_words: usize) {
         samples.extend(tones::clip(i % 4, 3 + 4 * (i % 3), 7));
         samples.extend(tones::hiss(24_000, 2 + i as u64));
     }
-    let clip = Clip {
-        samples,
-        sample_rate_hz: tones::SAMPLE_RATE_HZ,
-    };
-    write_wav(path, &clip).unwrap();
+    tones::write(path, samples);
 }
 
 /// What `kws-infer` hears in a file.

@@ -152,11 +152,7 @@ fn a_run_learns_judges_packs_and_a_second_one_says_that_all_is_done() {
     samples.extend(tones::clip(2, 3, 5));
     samples.extend(tones::hiss(16_000, 2));
     let wav = folder.join("long.wav");
-    let clip = auricle::audio::Clip {
-        samples,
-        sample_rate_hz: tones::SAMPLE_RATE_HZ,
-    };
-    auricle::audio::write_wav(&wav, &clip).unwrap();
+    tones::write(&wav, samples);
     let heard = Command::new(env!("CARGO_BIN_EXE_kws-infer"))
         .args([folder.join("ensemble.auricle").as_os_str(), wav.as_os_str()])
         .output()

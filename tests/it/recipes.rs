@@ -70,12 +70,8 @@ fn every_recipe_runs_in_its_smoke_form_over_tones() {
             // One file for each split at least.
             for file in 0..4 {
                 let hum = (0..20).flat_map(|take| tones::clip(9, 50 + file, take));
-                let clip = auricle::audio::Clip {
-                    samples: hum.collect(),
-                    sample_rate_hz: tones::SAMPLE_RATE_HZ,
-                };
                 let name = noise.join(format!("hum{file}.wav"));
-                auricle::audio::write_wav(&name, &clip).unwrap();
+                tones::write(&name, hum.collect());
             }
         }
         smoke.data.synth = None;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use auricle::audio::{Clip, write_wav};
 use auricle::recipe::Recipe;
 use auricle_datasets::corpus::scan;
 use auricle_datasets::split::speech_commands_split;
@@ -32,15 +31,6 @@ fn recipe(name: &str) -> Recipe {
     Recipe::read(&path).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn write(path: &Path, samples: Vec<f32>) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let clip = Clip {
-        samples,
-        sample_rate_hz: tones::SAMPLE_RATE_HZ,
-    };
-    write_wav(path, &clip).unwrap();
-}
-
 /// The two archives side by side in `folder`: the words said once by every speaker, the lists by the published rule, noise,
 /// and a test archive. Returns the main archive's folder and the clips on each side that the lists make of it.
 fn corpus(folder: &Path, version: &str, words: &[String]) -> (PathBuf, BTreeMap<Split, usize>) {
@@ -60,10 +50,10 @@ fn corpus(folder: &Path, version: &str, words: &[String]) -> (PathBuf, BTreeMap<
                     (index == words.len() - 1).then(|| format!("_unknown_/{word}_{name}"))
                 };
                 if let Some(name) = label {
-                    write(&test_set.join(name), samples.clone());
+                    tones::write(&test_set.join(name), samples.clone());
                 }
             }
-            write(&main.join(word).join(&name), samples);
+            tones::write(&main.join(word).join(&name), samples);
             let list = lists.entry(split).or_default();
             list.push(format!("{word}/{name}"));
         }
@@ -72,11 +62,11 @@ fn corpus(folder: &Path, version: &str, words: &[String]) -> (PathBuf, BTreeMap<
     let n_test_speakers = lists[&Split::Test].len() / words.len();
     for at in 0..n_test_speakers {
         let name = format!("_silence_/{at}.wav");
-        write(&test_set.join(name), tones::hiss(16_000, at as u64));
+        tones::write(&test_set.join(name), tones::hiss(16_000, at as u64));
     }
     for at in 0..3 {
         let name = format!("_background_noise_/{at}.wav");
-        write(&main.join(name), tones::hiss(60 * 16_000, 100 + at));
+        tones::write(&main.join(name), tones::hiss(60 * 16_000, 100 + at));
     }
     for (file, split) in [
         ("validation_list.txt", Split::Validation),

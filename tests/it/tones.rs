@@ -41,20 +41,25 @@ pub fn hiss(n_samples: usize, seed: u64) -> Vec<f32> {
         .collect()
 }
 
+/// Writes a WAV file, and the folders above it.
+pub fn write(path: &Path, samples: Vec<f32>) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let clip = Clip {
+        samples,
+        sample_rate_hz: SAMPLE_RATE_HZ,
+    };
+    write_wav(path, &clip).unwrap();
+}
+
 /// Writes `n_speakers` speakers saying every word twice, and a `splits.tsv` in which every fourth
 /// speaker is for validation and every fourth for test.
 pub fn corpus(folder: &Path, words: &[String], n_speakers: usize) {
     let mut list = String::from("path\tspeaker\tsplit\n");
     for (index, word) in words.iter().enumerate() {
-        fs::create_dir_all(folder.join(word)).unwrap();
         for speaker in 0..n_speakers {
             for take in 0..2 {
                 let name = format!("{word}/s{speaker:02}_nohash_{take}.wav");
-                let clip = Clip {
-                    samples: clip(index, speaker, take),
-                    sample_rate_hz: SAMPLE_RATE_HZ,
-                };
-                write_wav(&folder.join(&name), &clip).unwrap();
+                write(&folder.join(&name), clip(index, speaker, take));
                 let split = ["train", "train", "validation", "test"][speaker % 4];
                 list += &format!("{name}\ts{speaker:02}\t{split}\n");
             }
