@@ -110,12 +110,15 @@ def recipe_of_one(recipe, genome, n_more_epochs, path):
     path.write_text(text)
 
 
-def recipe_for_sharing(recipe, sharing, path):
-    """Trials of three epochs each, with or without inherited weights."""
+SNAPSHOT = '{ kind = "snapshot", by = "name-and-shape", partial_width = false }'
+
+
+def recipe_of_trials(recipe, sharing, n_trials, n_epochs, path):
+    """So many trials of so many epochs each, with or without inherited weights."""
     text = recipe.read_text()
     text = re.sub(r"^fidelity = .*$", f"sharing = {sharing}", text, flags=re.M)
-    text = re.sub(r"^budget = .*$", "budget = { n_trials = 30 }", text, flags=re.M)
-    text = text.replace("n_epochs = 27", "n_epochs = 3")
+    text = re.sub(r"^budget = .*$", f"budget = {{ n_trials = {n_trials} }}", text, flags=re.M)
+    text = text.replace("n_epochs = 27", f"n_epochs = {n_epochs}")
     path.write_text(text)
 
 
@@ -226,11 +229,11 @@ def sharing(arguments, seed):
     """Training steps that a search with shared weights needs, as a share of those without."""
     paths = {}
     for name, how in [
-        ("with", '{ kind = "snapshot", by = "name-and-shape", partial_width = false }'),
+        ("with", SNAPSHOT),
         ("without", '{ kind = "none" }'),
     ]:
         recipe = arguments.runs / f"sharing-{name}.toml"
-        recipe_for_sharing(arguments.recipe, how, recipe)
+        recipe_of_trials(arguments.recipe, how, 30, 3, recipe)
         paths[name] = best_by_epochs(auricle(arguments, "search", recipe, arguments.runs, seed))
     target = paths["without"][-1][1]
     n_without = next(n for n, loss in paths["without"] if loss <= target)

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "claims-12" / "recipe.toml"
+from claims import RECIPE, SNAPSHOT, recipe_of_trials
 
 
 def resident(pid):
@@ -45,14 +45,9 @@ def main():
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
-    text = RECIPE.read_text()
-    text = re.sub(r"\[\[baselines\]\].*?(?=\[detector\])", "", text, flags=re.S)
-    text = re.sub(r"^budget = .*$", f"budget = {{ n_trials = {arguments.trials} }}", text, flags=re.M)
-    text = re.sub(r"^fidelity = .*$", 'fidelity = { kind = "full" }', text, flags=re.M)
-    text = text.replace("n_epochs = 27", f"n_epochs = {arguments.epochs}")
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        (folder / "recipe.toml").write_text(text)
+        recipe_of_trials(RECIPE, SNAPSHOT, arguments.trials, arguments.epochs, folder / "recipe.toml")
         line = [arguments.program, "search", folder / "recipe.toml", "--data", arguments.data, "--noise", arguments.noise]
         line += ["--runs", folder / "runs", "--device", "cpu", "--workers", str(arguments.workers)]
         process = subprocess.Popen([str(part) for part in line], stdout=subprocess.DEVNULL)

@@ -31,7 +31,18 @@ N_BANDS = 40
 RATE_HZ = 16_000
 AUDIO = {".ogg", ".wav", ".flac"}
 
-RECIPE = """
+# Nothing is trained, but a recipe says how it would be.
+TRAIN = """
+n_epochs = 1
+batch_size = 16
+learning_rate = 0.01
+warmup_share = 0.1
+weight_decay = 0.01
+label_smoothing = 0.05
+sampler = "shuffled"
+augment = { time_shift_ms = 0.0 }
+"""
+RECIPE = f"""
 title = "Ingestion, measured"
 seed = 1
 n_workers = 2
@@ -39,41 +50,25 @@ frontend = "speech_16k"
 [data]
 clip_ms = 1000
 max_reject_share = 0.05
-layout = { kind = "manifest", path = "MANIFEST" }
-speaker = { kind = "unnamed" }
-splits = { kind = "given" }
-background = { folders = [], divide = "position" }
-labels = { keywords = [], unknown = false, silence = false }
+layout = {{ kind = "manifest", path = "MANIFEST" }}
+speaker = {{ kind = "unnamed" }}
+splits = {{ kind = "given" }}
+background = {{ folders = [], divide = "position" }}
+labels = {{ keywords = [], unknown = false, silence = false }}
 [space]
 depth = [1, 1]
-blocks = [{ kind = "gru", n_units = [8] }]
-heads = [{ kind = "last" }]
-limits = {}
+blocks = [{{ kind = "gru", n_units = [8] }}]
+heads = [{{ kind = "last" }}]
+limits = {{}}
 [search]
-controller = { kind = "random" }
-budget = { n_trials = 1 }
+controller = {{ kind = "random" }}
+budget = {{ n_trials = 1 }}
 [search.train]
-n_epochs = 1
-batch_size = 16
-learning_rate = 0.01
-warmup_share = 0.1
-weight_decay = 0.01
-label_smoothing = 0.05
-sampler = "shuffled"
-augment = { time_shift_ms = 0.0 }
-[ensemble]
+{TRAIN}[ensemble]
 n_finalists = 1
 n_members = 1
 [ensemble.train]
-n_epochs = 1
-batch_size = 16
-learning_rate = 0.01
-warmup_share = 0.1
-weight_decay = 0.01
-label_smoothing = 0.05
-sampler = "shuffled"
-augment = { time_shift_ms = 0.0 }
-[detector]
+{TRAIN}[detector]
 threshold = 0.6
 smoothing_ms = 100
 min_consecutive = 2
