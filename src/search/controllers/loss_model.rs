@@ -151,25 +151,26 @@ impl LossModel {
         let n_rows = self.rows.len();
         let mut correlations = Vec::with_capacity(points.len() * n_rows);
         let mut codes = Vec::new();
-        for point in points {
-            codes.clear();
-            self.encoder.push_codes(point, &mut codes);
-            let rows = self.rows.iter();
-            let distances = rows.map(|row| self.encoder.distance(&row.codes, &codes));
-            self.process.correlate(distances, &mut correlations);
-        }
-        let of_point = |at: usize| at * n_rows..(at + 1) * n_rows;
-        let means: Vec<f64> = (0..points.len())
-            .map(|at| self.process.expect(&correlations[of_point(at)]))
+        let means: Vec<f64> = points
+            .iter()
+            .map(|point| {
+                codes.clear();
+                self.encoder.push_codes(point, &mut codes);
+                let rows = self.rows.iter();
+                let distances = rows.map(|row| self.encoder.distance(&row.codes, &codes));
+                let start = correlations.len();
+                self.process.correlate(distances, &mut correlations);
+                self.process.expect(&correlations[start..])
+            })
             .collect();
         let mut order: Vec<usize> = (0..points.len()).collect();
         order.sort_by(|a, b| means[*a].total_cmp(&means[*b]));
         let least = self.least_mean();
         let weighed = &mut order[..n_weighed.min(points.len())];
         let mut improvements = vec![0.0; points.len()];
-        for at in weighed.iter().copied() {
-            let deviation = self.process.deviate(&mut correlations[of_point(at)]);
-            improvements[at] = expected_improvement(least, means[at], deviation);
+        let deviations = self.process.deviations(&correlations, weighed);
+        for (at, deviation) in weighed.iter().zip(deviations) {
+            improvements[*at] = expected_improvement(least, means[*at], deviation);
         }
         weighed.sort_by(|a, b| improvements[*b].total_cmp(&improvements[*a]));
         order

@@ -43,7 +43,7 @@ impl Surrogate {
     }
 
     /// Candidates, none of them in the window, best expected improvement first.
-    fn pool(&self, rng: &mut ChaCha8Rng) -> Vec<Candidate> {
+    fn pool(&self, rng: &mut ChaCha8Rng) -> impl Iterator<Item = Candidate> {
         let ranking = self.model.ranking();
         let parents: Vec<(&Point, u64)> = ranking
             .iter()
@@ -83,7 +83,7 @@ impl Surrogate {
         }
         let points: Vec<&Point> = pool.iter().map(|(point, ..)| point).collect();
         let order = self.model.order(&points, N_WEIGHED);
-        order.into_iter().map(|at| pool[at].clone()).collect()
+        order.into_iter().map(move |at| pool[at].clone())
     }
 }
 
@@ -92,8 +92,8 @@ impl Controller for Surrogate {
         if self.model.n_complete() >= self.n_initial {
             self.model.learn();
             for _ in 0..MAX_POOLS {
-                let mut pool = self.pool(rng).into_iter();
-                if let Some((point, parent, how)) = pool.find(|(point, ..)| admit(point)) {
+                if let Some((point, parent, how)) = self.pool(rng).find(|(point, ..)| admit(point))
+                {
                     return Some(Proposal { point, parent, how });
                 }
             }

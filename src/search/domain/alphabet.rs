@@ -78,15 +78,15 @@ impl Alphabet {
     }
 
     /// The option's value of each field, as numbers of values.
-    pub fn digits(&self, option: u32) -> Vec<u32> {
+    pub fn digits(&self, option: u32) -> impl Iterator<Item = u32> {
         let kind = &self.kinds[self.kind(option)];
-        let mut rest = option - kind.first;
-        let mut digits = vec![0; kind.radices.len()];
-        for (digit, radix) in digits.iter_mut().zip(&kind.radices).rev() {
-            *digit = rest % radix;
-            rest /= radix;
-        }
-        digits
+        let (mut step, mut rest) = (kind.radices.iter().product::<u32>(), option - kind.first);
+        kind.radices.iter().map(move |radix| {
+            step /= radix;
+            let digit = rest / step;
+            rest %= step;
+            digit
+        })
     }
 
     /// The option of a kind with those values; [`Alphabet::digits`] turned round.
@@ -130,7 +130,7 @@ impl Alphabet {
         let chosen = rng.random_range(0..n_open);
         let open = |(field, radix): (usize, &u32)| (*radix > 1).then_some(field);
         let field = radices.iter().enumerate().filter_map(open).nth(chosen)?;
-        let mut digits = self.digits(option);
+        let mut digits: Vec<u32> = self.digits(option).collect();
         let index = rng.random_range(0..radices[field] - 1);
         digits[field] = index + u32::from(index >= digits[field]);
         Some(self.option(kind, &digits))
