@@ -9,7 +9,9 @@ b. an ensemble of small ones beats one bigger one of about its parameters (the s
 c. with shared weights a search reaches in at most half of the training steps what it reaches without;
 d. a student of the ensemble, of the size of one member, keeps at least half of its gain.
 
-Each run is resumable: the same command goes on where it was stopped. Needs Python 3.11 and nothing else.
+Every system is a run of its own: the search with its ensemble and student, each hand-designed network, the widened one. A system
+that is in the file of results is not made again, and a run that was stopped goes on, so the same command may be given any number
+of times. Needs Python 3.11 and nothing else.
 """
 
 import argparse
@@ -20,12 +22,14 @@ import sqlite3
 import statistics
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "claims-12" / "recipe.toml"
 # Two-sided 95 % quantiles of Student's t by degrees of freedom.
 STUDENT_T = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26}
 WIDTHS = {"n_channels", "n_units"}
+WIDENED = "the searched one, widened"
 
 
 def auricle(arguments, command, recipe, runs, seed):
@@ -94,8 +98,13 @@ def toml(value):
     return json.dumps(value)
 
 
+def recipe_of_search(recipe, path):
+    """The recipe without its hand-designed networks."""
+    path.write_text(re.sub(r"\[\[baselines\]\].*?(?=\[detector\])", "", recipe.read_text(), flags=re.S))
+
+
 def recipe_of_one(recipe, genome, n_more_epochs, path):
-    """The recipe with one suggestion, trained in full and longer, and nothing else."""
+    """The recipe with one suggestion, trained in full (and longer), and nothing else."""
     text = recipe.read_text()
     n_full = int(re.search(r"\[ensemble\.train\]\nn_epochs = (\d+)", text).group(1))
     text = text.replace(f"[ensemble.train]\nn_epochs = {n_full}", f"[ensemble.train]\nn_epochs = {n_full + n_more_epochs}")
@@ -144,22 +153,20 @@ def interval(values, sign="+"):
 
 
 def minutes(folder):
-    """Wall-clock with one worker: the hand-designed networks' trainings; the search with its finalists' trainings."""
+    """Wall-clock with one worker: of a search, its trials and its finalists' trainings."""
     rows = sqlite3.connect(folder / "study.sqlite").execute("SELECT seconds FROM trial").fetchall()
-    full = {path.stem: json.loads(path.read_text())["seconds"] for path in (folder / "full").glob("*.json")}
-    by_hand = sum(seconds for name, seconds in full.items() if name.startswith("baseline-"))
-    finalists = sum(seconds for name, seconds in full.items() if name.startswith("finalist-"))
-    return by_hand / 60, (sum(seconds for (seconds,) in rows) + finalists) / 60
+    finalists = (json.loads(path.read_text())["seconds"] for path in (folder / "full").glob("finalist-*.json"))
+    return (sum(seconds for (seconds,) in rows) + sum(finalists)) / 60
 
 
 def table(rows):
     """System by system: parameters, mean accuracy, its interval, every seed's."""
     print("\n| system | parameters | test, mean [95 %] | by seed |\n|---|---|---|---|")
     for name, seeds in rows.items():
-        accuracies = [100 * accuracy for _, accuracy in seeds]
-        n_params = sorted({n for n, _ in seeds})
+        accuracies = [100 * accuracy for _, accuracy in seeds.values()]
+        n_params = sorted({n for n, _ in seeds.values()})
         size = f"{n_params[0]:,}" if len(n_params) == 1 else f"{n_params[0]:,} to {n_params[-1]:,}"
-        each = ", ".join(f"{accuracy:.2f}" for accuracy in accuracies)
+        each = ", ".join(f"{seed}: {100 * accuracy:.2f}" for seed, (_, accuracy) in seeds.items())
         print(f"| {name} | {size} | {interval(accuracies, '')} | {each} |")
 
 
@@ -177,18 +184,23 @@ def main():
     arguments = parser.parse_args()
     arguments.runs.mkdir(parents=True, exist_ok=True)
     kept = json.loads(arguments.results.read_text()) if arguments.results and arguments.results.exists() else {}
+
+    def keep():
+        if arguments.results:
+            arguments.results.write_text(json.dumps(kept, indent=1) + "\n")
+
     for seed in arguments.seeds:
         of_seed = kept.setdefault(str(seed), {})
         if set("abd") & set(arguments.only):
-            of_seed["systems"] = systems_of(arguments, seed, of_seed)
-        if "c" in arguments.only:
+            for _ in systems_of(arguments, seed, of_seed):
+                keep()
+        if "c" in arguments.only and "share_of_steps" not in of_seed:
             of_seed["share_of_steps"] = sharing(arguments, seed)
-        if arguments.results:
-            arguments.results.write_text(json.dumps(kept, indent=1) + "\n")
+            keep()
     rows = {}
-    for of_seed in kept.values():
+    for seed, of_seed in kept.items():
         for name, system in of_seed.get("systems", {}).items():
-            rows.setdefault(name, []).append(system)
+            rows.setdefault(name, {})[seed] = system
     shares = [of_seed["share_of_steps"] for of_seed in kept.values() if "share_of_steps" in of_seed]
     if rows:
         table(rows)
@@ -199,30 +211,37 @@ def main():
 
 
 def systems_of(arguments, seed, of_seed):
-    """Parameters and accuracy on the test split of every system of a seed."""
-    folder = auricle(arguments, "run", arguments.recipe, arguments.runs, seed)
-    report = json.loads((folder / "report.json").read_text())
-    systems = {system["name"]: judged(system) for system in report["baselines"]}
-    systems = {
-        "searched": of(report, "single"),
-        "ensemble": of(report, "ensemble"),
-        "student": systems.pop("student of the ensemble"),
-        **systems,
-    }
-    of_seed["minutes_by_hand"], of_seed["minutes_searched"] = by_hand, searched = minutes(folder)
-    print(f"seed {seed}: run {folder.name}; by hand {by_hand:.1f} minutes, searched {searched:.1f}", flush=True)
-    if "b" in arguments.only:
-        wide = arguments.runs / f"wide-{seed}.toml"
-        share = systems["ensemble"][0] / systems["searched"][0]
+    """Makes the systems of a seed that are missing, and says when one more is there: parameters, accuracy on the test split."""
+    systems, took = of_seed.setdefault("systems", {}), of_seed.setdefault("minutes", {})
+
+    def made(name, folder, key="single"):
+        report = json.loads((folder / "report.json").read_text())
+        report |= {system["name"]: system for system in report["baselines"]}
+        systems[name] = n_params, accuracy = of(report, key)
+        took[name] = minutes(folder)
+        print(f"seed {seed}: {name:26} {n_params:>8,} parameters  {100 * accuracy:.2f} %  (run {folder.name})", flush=True)
+
+    if "student" not in systems:
+        recipe = arguments.runs / "search.toml"
+        recipe_of_search(arguments.recipe, recipe)
+        folder = auricle(arguments, "run", recipe, arguments.runs, seed)
+        for name, key in [("searched", "single"), ("ensemble", "ensemble"), ("student", "student of the ensemble")]:
+            made(name, folder, key)
         genome, number = chosen(folder)
+        of_seed["chosen"] = {"genome": genome, "n_epochs_before": n_epochs_of_line(folder, number)}
+        yield
+    alone = [(network["name"], network["genome"], 0) for network in tomllib.loads(arguments.recipe.read_text())["baselines"]]
+    if "b" in arguments.only:
+        share = systems["ensemble"][0] / systems["searched"][0]
         # An epoch of it costs what one of all members costs: it also gets the epochs in which their weights began.
-        n_more = math.ceil(n_epochs_of_line(folder, number) / share)
-        recipe_of_one(arguments.recipe, widened(genome, math.sqrt(share)), n_more, wide)
-        alone = auricle(arguments, "run", wide, arguments.runs, seed)
-        systems["the searched one, widened"] = of(json.loads((alone / "report.json").read_text()), "single")
-    for name, (n_params, accuracy) in systems.items():
-        print(f"  {name:26} {n_params:>8,} parameters  {100 * accuracy:.2f} %", flush=True)
-    return systems
+        n_more = math.ceil(of_seed["chosen"]["n_epochs_before"] / share)
+        alone.insert(0, (WIDENED, widened(of_seed["chosen"]["genome"], math.sqrt(share)), n_more))
+    for name, genome, n_more in alone:
+        if name not in systems:
+            recipe = arguments.runs / f"{name.replace(' ', '-')}-{seed}.toml"
+            recipe_of_one(arguments.recipe, genome, n_more, recipe)
+            made(name, auricle(arguments, "run", recipe, arguments.runs, seed))
+            yield
 
 
 def sharing(arguments, seed):
@@ -248,23 +267,26 @@ def sharing(arguments, seed):
 
 
 def verdicts(rows):
-    """The promises, each with its interval over the seeds."""
-    accuracies = {name: [100 * accuracy for _, accuracy in seeds] for name, seeds in rows.items()}
-    ours = ("searched", "ensemble", "student", "the searched one, widened")
-    best = max((name for name in rows if name not in ours), key=lambda name: statistics.mean(accuracies[name]), default=None)
-    searched, ensemble, student = (accuracies[name] for name in ours[:3])
+    """The promises, each with its interval over the seeds that have all the systems it speaks of."""
+    accuracies = {name: {seed: 100 * accuracy for seed, (_, accuracy) in seeds.items()} for name, seeds in rows.items()}
+    ours = ("searched", "ensemble", "student", WIDENED)
+    best = max((name for name in rows if name not in ours), key=lambda name: statistics.mean(accuracies[name].values()), default=None)
 
-    def difference(left, right):
-        return interval([a - b for a, b in zip(left, right)])
+    def over_seeds(names, value):
+        seeds = [seed for seed in accuracies[names[0]] if all(seed in accuracies[name] for name in names)]
+        return [value(*(accuracies[name][seed] for name in names)) for seed in seeds]
 
     if best:
-        share = statistics.mean(n for n, _ in rows["searched"]) / rows[best][0][0]
-        print(f"\na. searched, {share:.0%} of the parameters of {best}, against it: {difference(searched, accuracies[best])} points")
-    if ours[3] in rows:
-        print(f"b. ensemble against one network of its size: {difference(ensemble, accuracies[ours[3]])} points")
-    half = [(e - s) / 2 for e, s in zip(ensemble, searched)]
-    gain, kept = statistics.mean(half) * 2, statistics.mean(student) - statistics.mean(searched)
-    beyond = interval([t - s - h for t, s, h in zip(student, searched, half)])
+        share = statistics.mean(n for n, _ in rows["searched"].values()) / next(iter(rows[best].values()))[0]
+        ahead = over_seeds(["searched", best], lambda searched, by_hand: searched - by_hand)
+        print(f"\na. searched, {share:.0%} of the parameters of {best}, against it: {interval(ahead)} points")
+    if WIDENED in rows:
+        ahead = over_seeds(["ensemble", WIDENED], lambda ensemble, one: ensemble - one)
+        print(f"b. ensemble against one network of its size: {interval(ahead)} points")
+    trio = ["searched", "ensemble", "student"]
+    gain = statistics.mean(over_seeds(trio, lambda searched, ensemble, _: ensemble - searched))
+    kept = statistics.mean(over_seeds(trio, lambda searched, _, student: student - searched))
+    beyond = interval(over_seeds(trio, lambda searched, ensemble, student: student - (searched + ensemble) / 2))
     print(f"d. the student keeps {kept:+.2f} of the ensemble's {gain:+.2f} points; beyond half: {beyond}")
 
 
