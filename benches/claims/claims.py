@@ -98,18 +98,17 @@ def toml(value):
     return json.dumps(value)
 
 
-def recipe_of_search(recipe, path):
-    """The recipe without its hand-designed networks."""
-    path.write_text(re.sub(r"\[\[baselines\]\].*?(?=\[detector\])", "", recipe.read_text(), flags=re.S))
+def without_baselines(recipe):
+    """The recipe's text without its hand-designed networks."""
+    return re.sub(r"\[\[baselines\]\].*?(?=\[detector\])", "", recipe.read_text(), flags=re.S)
 
 
 def recipe_of_one(recipe, genome, n_more_epochs, path):
     """The recipe with one suggestion, trained in full (and longer), and nothing else."""
-    text = recipe.read_text()
+    text = without_baselines(recipe)
     n_full = int(re.search(r"\[ensemble\.train\]\nn_epochs = (\d+)", text).group(1))
     text = text.replace(f"[ensemble.train]\nn_epochs = {n_full}", f"[ensemble.train]\nn_epochs = {n_full + n_more_epochs}")
     text = re.sub(r"^warm_start = .*\n", "", text, flags=re.M)
-    text = re.sub(r"\[\[baselines\]\].*?(?=\[detector\])", "", text, flags=re.S)
     text = re.sub(r"^student = .*\n", "", text, flags=re.M)
     text = text.replace("n_finalists = 3\nn_members = 3", "n_finalists = 1\nn_members = 1")
     text = re.sub(r"^budget = .*$", f"budget = {{ n_trials = 1 }}\nsuggestions = [{toml(genome)}]", text, flags=re.M)
@@ -212,21 +211,25 @@ def main():
 
 def systems_of(arguments, seed, of_seed):
     """Makes the systems of a seed that are missing, and says when one more is there: parameters, accuracy on the test split."""
-    systems, took = of_seed.setdefault("systems", {}), of_seed.setdefault("minutes", {})
+    systems = of_seed.setdefault("systems", {})
 
     def made(name, folder, key="single"):
         report = json.loads((folder / "report.json").read_text())
         report |= {system["name"]: system for system in report["baselines"]}
         systems[name] = n_params, accuracy = of(report, key)
-        took[name] = minutes(folder)
         print(f"seed {seed}: {name:26} {n_params:>8,} parameters  {100 * accuracy:.2f} %  (run {folder.name})", flush=True)
+
+    def timed(name, folder):
+        of_seed.setdefault("minutes", {})[name] = took = minutes(folder)
+        print(f"seed {seed}: {name:26} {took:.1f} minutes of search and full training", flush=True)
 
     if "student" not in systems:
         recipe = arguments.runs / "search.toml"
-        recipe_of_search(arguments.recipe, recipe)
+        recipe.write_text(without_baselines(arguments.recipe))
         folder = auricle(arguments, "run", recipe, arguments.runs, seed)
         for name, key in [("searched", "single"), ("ensemble", "ensemble"), ("student", "student of the ensemble")]:
             made(name, folder, key)
+        timed("searched", folder)
         genome, number = chosen(folder)
         of_seed["chosen"] = {"genome": genome, "n_epochs_before": n_epochs_of_line(folder, number)}
         yield
@@ -240,7 +243,9 @@ def systems_of(arguments, seed, of_seed):
         if name not in systems:
             recipe = arguments.runs / f"{name.replace(' ', '-')}-{seed}.toml"
             recipe_of_one(arguments.recipe, genome, n_more, recipe)
-            made(name, auricle(arguments, "run", recipe, arguments.runs, seed))
+            folder = auricle(arguments, "run", recipe, arguments.runs, seed)
+            made(name, folder)
+            timed(name, folder)
             yield
 
 

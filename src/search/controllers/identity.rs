@@ -40,7 +40,7 @@ impl Identity {
     }
 
     /// Half drawn, half one parameter away from the best so far; best expected improvement first.
-    fn pool(&self, rng: &mut ChaCha8Rng) -> Vec<Point> {
+    fn pool(&self, rng: &mut ChaCha8Rng) -> impl Iterator<Item = Point> {
         let n_drawn = self.n_pool / 2;
         let mut pool: Vec<Point> = (0..n_drawn)
             .map(|_| self.domain.draw_of_depth(self.depth, rng))
@@ -64,7 +64,7 @@ impl Identity {
         let order = self
             .model
             .order(&pool.iter().collect::<Vec<_>>(), N_WEIGHED);
-        order.into_iter().map(|at| pool[at].clone()).collect()
+        order.into_iter().map(move |at| pool[at].clone())
     }
 }
 
@@ -78,7 +78,7 @@ impl Controller for Identity {
         if self.model.n_complete() >= self.n_initial {
             self.model.learn();
             for _ in 0..MAX_POOLS {
-                if let Some(point) = self.pool(rng).into_iter().find(|point| admit(point)) {
+                if let Some(point) = self.pool(rng).find(|point| admit(point)) {
                     return Some(proposal(point, How::Model));
                 }
             }
