@@ -13,12 +13,12 @@ demo:
 lint:
 	.ci/setup build
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --features cloud --locked -- -D warnings
 	cargo clippy -p auricle --no-default-features --features mic --lib --bins --locked -- -D warnings
 
 test: lint
-	.ci/setup build demo vulkan live postgres deploy
-	. .ci/vulkan && cargo test --workspace --locked
+	.ci/setup build demo vulkan live postgres deploy buckets
+	. .ci/vulkan && cargo test --workspace --features cloud --locked
 	cargo build -p auricle --bin kws-infer --no-default-features --features mic --locked
 
 bench:

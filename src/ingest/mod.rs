@@ -12,7 +12,7 @@
 //! | `features.shard` | their log-mel frames, computed from just those samples |
 //! | `noise.shard` | background noise that training may hear, in pieces of at most 30 s |
 //! | `rejects.jsonl` | the clips and noise files that were set aside, with the reason |
-//! | `ingest.json` | written last: the fingerprint of all that went in, and the sizes of all that came out |
+//! | `ingest.json` | written last: the fingerprint of all that went in, by its bytes, and the sizes of all that came out |
 //!
 //! Memory is bounded by the window of files that is worked on at a time, not by the corpus.
 

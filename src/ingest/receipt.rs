@@ -1,8 +1,10 @@
 //! `ingest.json`: what went into an ingestion and what came out of it. A folder without one is not trusted.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -25,13 +27,15 @@ pub(super) const NOISE: &str = "noise.shard";
 const FILES: [&str; 5] = [MANIFEST, REJECTS, FEATURES, SAMPLES, NOISE];
 
 /// Goes up whenever the same input would give another output.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Receipt {
     pub version: u32,
-    /// Of the corpus spec, the front-end and the source's files.
+    /// Of the corpus spec, the front-end and the source's files as they lie there: by size and time.
+    pub state: String,
+    /// Of the corpus spec, the front-end and the files' bytes, see [`Content`].
     pub fingerprint: String,
     /// Of the front-end alone: what the shards are stamped with.
     pub frontend: String,
@@ -104,9 +108,9 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), IngestError> 
     })
 }
 
-/// Names everything that can change the outcome, in 16 hex digits: the spec, the front-end, the rows, and size and time of
+/// Tells at once whether anything can have changed, in 16 hex digits: the spec, the front-end, the rows, and size and time of
 /// every file. A file that cannot be asked counts as one of no bytes.
-pub(super) fn fingerprint(
+pub(super) fn state_of(
     source: &Path,
     spec: &CorpusSpec,
     frontend: &FrontendSpec,
@@ -121,17 +125,17 @@ pub(super) fn fingerprint(
         digest.update(serde_json::to_vec(utterance).expect("a row is plain data"));
         // Rows are sorted: the pieces of one file follow one another.
         if last != Some(&utterance.path) {
-            digest.update(state(source, &utterance.path));
+            digest.update(file_state(source, &utterance.path));
             last = Some(&utterance.path);
         }
     }
     for path in noise {
-        digest.update(state(source, path));
+        digest.update(file_state(source, path));
     }
     hex::encode(&digest.finalize()[..8])
 }
 
-fn state(source: &Path, path: &Path) -> String {
+fn file_state(source: &Path, path: &Path) -> String {
     let metadata = fs::metadata(source.join(path)).ok();
     let n_bytes = metadata.as_ref().map_or(0, |metadata| metadata.len());
     let modified = metadata.and_then(|metadata| metadata.modified().ok());
@@ -141,4 +145,62 @@ fn state(source: &Path, path: &Path) -> String {
         path.display(),
         age.map_or(0, |age| age.as_nanos())
     )
+}
+
+/// SHA-256 of a file; `None` where it cannot be read.
+pub(super) type FileDigest = Option<[u8; 32]>;
+
+/// Names everything that can change the outcome by its bytes: the same wherever the corpus lies, whenever it was copied there,
+/// and on whichever machine.
+pub(super) struct Content(Sha256);
+
+impl Content {
+    pub fn new(spec: &CorpusSpec, frontend: &FrontendSpec, rows: &[Utterance]) -> Self {
+        let mut spec = spec.clone();
+        spec.background.folders.clear();
+        let mut digest = Sha256::new();
+        digest.update(format!("{VERSION}\0{}\0", frontend.fingerprint()));
+        digest.update(serde_json::to_vec(&spec).expect("a spec is plain data"));
+        for row in rows {
+            let row = match portable(&row.path) {
+                Cow::Owned(path) => Cow::Owned(Utterance {
+                    path,
+                    ..row.clone()
+                }),
+                Cow::Borrowed(_) => Cow::Borrowed(row),
+            };
+            digest.update(serde_json::to_vec(&row).expect("a row is plain data"));
+        }
+        Self(digest)
+    }
+
+    /// Takes in one file more; their order counts.
+    pub fn take(&mut self, path: &Path, file: FileDigest) {
+        self.0.update(format!("\0{}\0", portable(path).display()));
+        self.0.update(file.unwrap_or_default());
+    }
+
+    /// 16 hex digits.
+    pub fn fingerprint(self) -> String {
+        hex::encode(&self.0.finalize()[..8])
+    }
+}
+
+/// A path inside of the corpus as it is, one from elsewhere by the name of the file.
+fn portable(path: &Path) -> Cow<'_, Path> {
+    match path.file_name() {
+        Some(name) if path.is_absolute() => Cow::Owned(name.into()),
+        _ => Cow::Borrowed(path),
+    }
+}
+
+pub(super) fn digest_of(path: &Path) -> FileDigest {
+    let mut file = File::open(path).ok()?;
+    let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut buffer).ok()? {
+            0 => return Some(digest.finalize().into()),
+            n_bytes => digest.update(&buffer[..n_bytes]),
+        }
+    }
 }

@@ -15,8 +15,8 @@ use rayon::prelude::*;
 use super::cut::{Demand, Piece, cut};
 use super::noise::{Noise, divide_noise};
 use super::receipt::{
-    FEATURES, MANIFEST, NOISE, REJECTS, Receipt, SAMPLES, fingerprint, remove_leftovers,
-    write_whole,
+    Content, FEATURES, FileDigest, MANIFEST, NOISE, REJECTS, Receipt, SAMPLES, digest_of,
+    remove_leftovers, state_of, write_whole,
 };
 use super::reject::{Fault, Reason, Reject};
 use super::{IngestError, Watch};
@@ -37,7 +37,7 @@ const N_NAMED: usize = 5;
 /// What came of an ingestion.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IngestSummary {
-    /// Names all that went in: corpus, labels, splits, front-end, files.
+    /// Names all that went in: corpus, labels, splits, front-end, the bytes of the files. Not where they lie.
     pub fingerprint: String,
     /// An earlier run had done it all; nothing was touched.
     pub already_done: bool,
@@ -80,9 +80,8 @@ pub fn ingest(
     audit(&utterances)?;
     let noise_paths = noise_files(source, &spec.background)?;
 
-    let fingerprint = fingerprint(source, spec, frontend, &utterances, &noise_paths);
-    if let Some(receipt) = Receipt::read(into).filter(|receipt| receipt.fingerprint == fingerprint)
-    {
+    let state = state_of(source, spec, frontend, &utterances, &noise_paths);
+    if let Some(receipt) = Receipt::read(into).filter(|receipt| receipt.state == state) {
         let utterances = manifest::read_jsonl(&into.join(MANIFEST))?;
         return summary(&utterances, receipt, true);
     }
@@ -119,7 +118,7 @@ pub fn ingest(
         workers: &workers,
         watch,
     };
-    let (kept, receipt) = run.write(fingerprint, utterances, noise)?;
+    let (kept, receipt) = run.write(state, utterances, noise)?;
     summary(&kept, receipt, false)
 }
 
@@ -166,7 +165,7 @@ struct Wanted<'a> {
 impl Run<'_> {
     fn write(
         &self,
-        fingerprint: String,
+        state: String,
         utterances: Vec<Utterance>,
         noise: Noise,
     ) -> Result<(Vec<Utterance>, Receipt), IngestError> {
@@ -200,7 +199,8 @@ impl Run<'_> {
         let n_total = rows.len() + n_noise_rejects;
         let wanted: Vec<Wanted> = rows.iter().map(Wanted::clip).collect();
         let mut n_samples = vec![0; rows.len()];
-        self.for_each(&wanted, Some(&plan), "clips decoded", |at, outcome| {
+        let mut content = Content::new(self.spec, self.frontend, &rows);
+        let take = |at: usize, outcome: Result<Sound, Fault>| {
             match outcome {
                 Ok(sound) => {
                     n_samples[at] = sound.samples.len();
@@ -213,7 +213,8 @@ impl Run<'_> {
                 }
             }
             Ok(())
-        })?;
+        };
+        self.for_each(&wanted, Some(&plan), &mut content, "clips decoded", take)?;
         drop(wanted);
         let mut kept = rows;
         for (row, &n_samples) in kept.iter_mut().zip(&n_samples) {
@@ -229,7 +230,7 @@ impl Run<'_> {
             });
         }
 
-        let n_noise_samples = self.write_noise(&training, &stamp)?;
+        let n_noise_samples = self.write_noise(&training, &mut content, &stamp)?;
         features.finish()?;
         samples.finish()?;
         manifest::write_jsonl(&self.into.join(MANIFEST), &kept)?;
@@ -242,7 +243,8 @@ impl Run<'_> {
         }
         let receipt = Receipt {
             version: 0,
-            fingerprint,
+            state,
+            fingerprint: content.fingerprint(),
             frontend: stamp,
             audio_s: seconds(kept.iter().map(|row| row.n_samples).sum()),
             noise_s: seconds(n_noise_samples),
@@ -255,7 +257,12 @@ impl Run<'_> {
     }
 
     /// Stores what training may hear of the noise. Returns the samples stored.
-    fn write_noise(&self, training: &[NoiseRegion], stamp: &str) -> Result<usize, IngestError> {
+    fn write_noise(
+        &self,
+        training: &[NoiseRegion],
+        content: &mut Content,
+        stamp: &str,
+    ) -> Result<usize, IngestError> {
         let mut shard = ShardWriter::create(&self.into.join(NOISE), Payload::Samples, stamp)?;
         let wanted: Vec<Wanted> = training
             .iter()
@@ -269,23 +276,25 @@ impl Run<'_> {
             })
             .collect();
         let mut n_samples = 0;
-        self.for_each(&wanted, None, "noise stored", |_, outcome| {
+        let take = |_, outcome: Result<Sound, Fault>| {
             // The file itself was measured and is sound; a silent stretch of it is no loss.
             if let Ok(sound) = outcome {
                 n_samples += sound.samples.len();
                 shard.push_samples(&sound.samples)?;
             }
             Ok(())
-        })?;
+        };
+        self.for_each(&wanted, None, content, "noise stored", take)?;
         shard.finish()?;
         Ok(n_samples)
     }
 
-    /// Hands on every wanted stretch in order, decoded in parallel a window of files at a time.
+    /// Hands on every wanted stretch in order, decoded in parallel a window of files at a time, and every file to `content`.
     fn for_each(
         &self,
         wanted: &[Wanted],
         plan: Option<&LogMel>,
+        content: &mut Content,
         what: &str,
         mut take: impl FnMut(usize, Result<Sound, Fault>) -> Result<(), IngestError>,
     ) -> Result<(), IngestError> {
@@ -295,23 +304,34 @@ impl Run<'_> {
         while !rest.is_empty() {
             let (window, later) = rest.split_at(self.window(wanted, rest));
             rest = later;
-            let outcomes: Vec<Vec<Result<Sound, Fault>>> = self.workers.install(|| {
-                window
-                    .par_iter()
-                    .map(|group| {
-                        if self.watch.stopped() {
-                            return Err(IngestError::Stopped);
-                        }
-                        let outcomes = self.decode(&wanted[group.clone()], plan);
-                        let n_done = n_done.fetch_add(group.len(), Ordering::Relaxed) + group.len();
-                        self.watch.progress(n_done, wanted.len(), what);
-                        Ok(outcomes)
-                    })
-                    .collect::<Result<_, _>>()
-            })?;
-            let first = window.first().map_or(0, |group| group.start);
-            for (at, outcome) in outcomes.into_iter().flatten().enumerate() {
-                take(first + at, outcome)?;
+            let read: Vec<(FileDigest, Vec<Result<Sound, Fault>>)> =
+                self.workers.install(|| {
+                    window
+                        .par_iter()
+                        .map(|group| {
+                            if self.watch.stopped() {
+                                return Err(IngestError::Stopped);
+                            }
+                            let group_wanted = &wanted[group.clone()];
+                            let digest = match is_first_of_file(wanted, group) {
+                                true => digest_of(&self.source.join(group_wanted[0].path)),
+                                false => None,
+                            };
+                            let outcomes = self.decode(group_wanted, plan);
+                            let n_done =
+                                n_done.fetch_add(group.len(), Ordering::Relaxed) + group.len();
+                            self.watch.progress(n_done, wanted.len(), what);
+                            Ok((digest, outcomes))
+                        })
+                        .collect::<Result<_, _>>()
+                })?;
+            for (group, (digest, outcomes)) in window.iter().zip(read) {
+                if is_first_of_file(wanted, group) {
+                    content.take(wanted[group.start].path, digest);
+                }
+                for (at, outcome) in group.clone().zip(outcomes) {
+                    take(at, outcome)?;
+                }
             }
         }
         if self.watch.stopped() {
@@ -427,6 +447,10 @@ fn groups(wanted: &[Wanted]) -> Vec<Range<usize>> {
         }
     }
     groups
+}
+
+fn is_first_of_file(wanted: &[Wanted], group: &Range<usize>) -> bool {
+    group.start == 0 || wanted[group.start - 1].path != wanted[group.start].path
 }
 
 fn first_messages(rejects: &[Reject]) -> Vec<String> {

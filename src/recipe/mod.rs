@@ -249,14 +249,15 @@ impl Recipe {
         }
     }
 
-    /// 16 hex digits of what can change a run's results: the recipe but for its title and number of
-    /// workers, the data by its fingerprint, the kind of device.
+    /// 16 hex digits of what can change a run's results: the recipe but for its title, its number of workers and the folders
+    /// of noise (the data's fingerprint knows what is in them), the data by its fingerprint, the kind of device.
     pub fn fingerprint(&self, data_fingerprint: &str, device_kind: &str) -> String {
-        let named = Self {
+        let mut named = Self {
             title: String::new(),
             n_workers: 1,
             ..self.clone()
         };
+        named.data.background.folders.clear();
         let text = serde_json::to_string(&named).expect("a recipe is plain data");
         let digest = Sha256::digest(format!("run 1|{device_kind}|{data_fingerprint}|{text}"));
         hex::encode(&digest[..8])

@@ -8,6 +8,7 @@ use super::{Run, RunError, Watch};
 use crate::search::depot::Depot;
 use crate::search::store::{Holder, StudyStore};
 use crate::search::study::{Ending, ranking};
+use crate::search::worker::ArtefactError;
 use crate::search::worker::{Workshop, trial_name};
 use crate::search::{Trial, work};
 
@@ -24,7 +25,8 @@ impl Shared {
     ///
     /// # Errors
     ///
-    /// A study that does not say where artifacts lie, or a place that cannot be reached.
+    /// A study that does not say where artifacts lie, or a place that cannot be reached or written to: known before a trial is
+    /// trained for nothing.
     pub fn open(
         store: Box<dyn StudyStore>,
         worker: &str,
@@ -34,8 +36,10 @@ impl Shared {
         let Some(place) = study.settings.artifacts else {
             return Err(RunError::NoDepot { study: study.name });
         };
+        let depot = Depot::open(&place).map_err(ArtefactError::from)?;
+        depot.probe().map_err(ArtefactError::from)?;
         Ok(Self {
-            depot: Depot::open(&place).map_err(crate::search::worker::ArtefactError::from)?,
+            depot,
             store,
             holder: Holder {
                 worker: worker.into(),

@@ -137,6 +137,12 @@ impl Depot {
         Ok(found.last_modified.timestamp())
     }
 
+    /// Fails where nothing can be written, read and removed.
+    pub fn probe(&self) -> Result<(), DepotError> {
+        let clock = self.runtime.block_on(self.now_s());
+        clock.map(|_| ()).map_err(|error| self.failed(&error))
+    }
+
     /// All that lies there, by name, with its age by the clock of the place.
     pub fn list(&self) -> Result<Vec<Kept>, DepotError> {
         let listed = async {

@@ -1,5 +1,7 @@
 //! The house from outside: command lines in, text and files out.
 
+#[cfg(feature = "cloud")]
+mod buckets;
 mod cli;
 mod dataset;
 mod deploy;
@@ -29,4 +31,5 @@ mod speech_commands;
 mod study;
 mod tabular;
 mod tones;
+mod walk;
 mod watch;

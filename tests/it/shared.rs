@@ -1,99 +1,12 @@
 //! `auricle study` and `auricle worker`, as a user walks them.
 
-use std::ffi::OsStr;
 use std::fs;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use crate::tones;
-
-struct Walk {
-    folder: tempfile::TempDir,
-    corpus: PathBuf,
-    recipe: PathBuf,
-    /// What `--study` is told.
-    address: String,
-}
-
-impl Walk {
-    fn new(n_trials: u64, address: Option<String>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let corpus = folder.path().join("corpus");
-        tones::corpus(&corpus, &tones::words(4), 16);
-        let file = folder.path().join("shared/study.sqlite");
-        Self {
-            recipe: tones::recipe(folder.path(), n_trials),
-            address: address.unwrap_or_else(|| file.display().to_string()),
-            corpus,
-            folder,
-        }
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_auricle"));
-        command
-            .args(args)
-            .env("AURICLE_STUDY", &self.address)
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn over(&self, args: &[&str]) -> Command {
-        let mut command = self.command(args);
-        command.args([OsStr::new("--data"), self.corpus.as_ref()]);
-        command.args(["--runs", "runs", "--device", "cpu"]);
-        command
-    }
-
-    #[track_caller]
-    fn text(mut command: Command, is_well: bool) -> String {
-        let output = command.output().unwrap();
-        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        assert_eq!(output.status.success(), is_well, "{text}");
-        text
-    }
-
-    #[track_caller]
-    fn create(&self) {
-        let recipe = self.recipe.display().to_string();
-        let text = Self::text(
-            self.over(&[
-                "study",
-                "create",
-                &recipe,
-                "--artifacts",
-                "shared/artifacts",
-            ]),
-            true,
-        );
-        assert!(text.contains(" of run "), "{text}");
-    }
-
-    /// What `auricle study ARGS --json` says, a value a line.
-    #[track_caller]
-    fn json(&self, args: &[&str]) -> Vec<Value> {
-        let text = Self::text(self.command(&[&["study", "--json"], args].concat()), true);
-        let lines = text.lines();
-        lines
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-
-    #[track_caller]
-    fn work(&self) -> String {
-        Self::text(self.over(&["worker", "--workers", "1"]), true)
-    }
-}
-
-fn states(trials: &[Value]) -> Vec<&str> {
-    let states = trials.iter();
-    states
-        .map(|trial| trial["state"]["state"].as_str().unwrap())
-        .collect()
-}
+use crate::walk::{Walk, states};
 
 #[test]
 fn a_study_in_a_file_is_created_worked_on_steered_moved_and_deleted() {
@@ -156,6 +69,8 @@ fn a_study_in_a_file_is_created_worked_on_steered_moved_and_deleted() {
         folder: tempfile::tempdir().unwrap(),
         corpus: walk.corpus.clone(),
         recipe: walk.recipe.clone(),
+        artifacts: walk.artifacts.clone(),
+        variables: Vec::new(),
     };
     let from = walk
         .folder
@@ -215,15 +130,54 @@ fn a_study_that_is_not_there_is_named_with_what_was_expected() {
 }
 
 #[test]
-fn a_worker_with_other_data_is_refused_and_secrets_are_not_shown() {
-    let walk = Walk::new(1, None);
-    walk.create();
+fn a_worker_with_its_own_copy_of_the_data_joins_and_one_with_other_data_is_refused() {
+    let walk = Walk::new(2, None);
+    let folder = walk.folder.path();
+    for noise in ["noise", "copied-noise"] {
+        tones::write(
+            &folder.join(noise).join("fan.wav"),
+            tones::hiss(16_000 * 20, 1),
+        );
+    }
+    let recipe = walk.recipe.display().to_string();
+    let create = [
+        "study",
+        "create",
+        &recipe,
+        "--artifacts",
+        &walk.artifacts,
+        "--noise",
+        "noise",
+    ];
+    Walk::text(walk.over(&create), true);
+    let copy = folder.join("copy");
+    tones::corpus(&copy, &tones::words(4), 16);
+    let mut command = walk.command(&[
+        "worker",
+        "--workers",
+        "1",
+        "--device",
+        "cpu",
+        "--runs",
+        "elsewhere",
+    ]);
+    command
+        .arg("--data")
+        .arg(&copy)
+        .args(["--noise", "copied-noise"]);
+    let text = Walk::text(command, true);
+    assert!(text.contains("2 of 2 trials"), "{text}");
     tones::corpus(&walk.corpus, &tones::words(4), 20);
     let error = Walk::text(walk.over(&["worker"]), false);
     assert!(
         error.contains("recipe, data or kind of device are not the same"),
         "{error}"
     );
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let walk = Walk::new(1, None);
     let secret = "postgres://me:geheim@127.0.0.1:1/db#words";
     let error = Walk::text(walk.command(&["study", "show", "--study", secret]), false);
     assert!(

@@ -26,6 +26,9 @@ pub struct WorkerArgs {
     /// The corpus, as the study was created over
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// Where the noise of the study lies on this machine; may be said more than once [default: as where it was created]
+    #[arg(long, value_name = "DIR")]
+    pub noise: Vec<PathBuf>,
     #[command(flatten)]
     pub place: Where,
     /// Seconds that this worker may be silent before its trials are given to others

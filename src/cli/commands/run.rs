@@ -1,7 +1,7 @@
 //! `auricle run` and `auricle search`.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cli::args::{RecipeArgs, RunArgs, Where};
 use crate::cli::device::ChosenDevice;
@@ -18,14 +18,20 @@ const N_LISTED: usize = 10;
 /// The recipe with what the command line says instead.
 pub(super) fn recipe(args: &RecipeArgs) -> anyhow::Result<Recipe> {
     let mut recipe = Recipe::read(&args.recipe)?;
-    if !args.noise.is_empty() {
-        let absolute = args.noise.iter().map(std::path::absolute);
-        recipe.data.background.folders = absolute.collect::<Result<_, _>>()?;
-    }
+    take_noise(&mut recipe, &args.noise)?;
     if let Some(seed) = args.seed {
         recipe.seed = seed;
     }
     Ok(recipe)
+}
+
+/// Other folders of noise than the recipe's, where any are named.
+pub(super) fn take_noise(recipe: &mut Recipe, folders: &[PathBuf]) -> anyhow::Result<()> {
+    if !folders.is_empty() {
+        let absolute = folders.iter().map(std::path::absolute);
+        recipe.data.background.folders = absolute.collect::<Result<_, _>>()?;
+    }
+    Ok(())
 }
 
 /// What a run is given by a command line.

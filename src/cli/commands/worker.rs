@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::run::{device, plan, today};
+use super::run::{device, plan, take_noise, today};
 use super::study::address;
 use crate::cli::args::WorkerArgs;
 use crate::cli::progress::{Progress, listen_for_stop};
@@ -51,7 +51,8 @@ pub fn worker(args: &WorkerArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let address = address(&args.study)?;
     let lease = lease(args.lease)?;
     let store = address.open()?;
-    let recipe = recipe_of(&*store, &address.to_string())?;
+    let mut recipe = recipe_of(&*store, &address.to_string())?;
+    take_noise(&mut recipe, &args.noise)?;
     let name = worker_name(args.name.as_deref());
     let shared = Shared::open(store, &name, lease)?;
     listen_for_stop();

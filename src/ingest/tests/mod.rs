@@ -229,6 +229,42 @@ fn a_second_run_does_nothing_and_says_so() {
 }
 
 #[test]
+fn a_corpus_has_one_fingerprint_wherever_it_lies_and_another_when_a_byte_changes() {
+    let places = [corpus(), corpus()];
+    let prints = || {
+        places.each_ref().map(|place| {
+            // Noise from a folder of its own, under another name in each place.
+            let noise = place.path().join("noise");
+            for (name, pitch) in [("fan.wav", 0.003), ("street.wav", 0.005)] {
+                if !noise.join(name).exists() {
+                    write(&noise.join(name), sound(16_000 * 20, pitch));
+                }
+            }
+            let mut spec = spec();
+            spec.labels.silence = true;
+            spec.labels.silence_percent = Some(10.0);
+            spec.background.folders = vec![noise];
+            run(place, &spec, 2).unwrap().fingerprint
+        })
+    };
+    let [here, there] = prints();
+    assert_eq!(here, there);
+    write(
+        &places[1].path().join("source/go/00000003_nohash_0.wav"),
+        sound(8_100, 0.131),
+    );
+    let [here_again, other_word] = prints();
+    assert_eq!(here_again, here);
+    assert_ne!(other_word, here);
+    write(
+        &places[0].path().join("noise/fan.wav"),
+        sound(16_000 * 20, 0.0031),
+    );
+    let [other_noise, _] = prints();
+    assert_ne!(other_noise, here);
+}
+
+#[test]
 fn whatever_changes_the_outcome_makes_it_run_again() {
     let folder = corpus();
     let first = run(&folder, &spec(), 2).unwrap();

@@ -2,7 +2,7 @@
 //! password is ever part of a message.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -199,30 +199,34 @@ impl Database {
 
     /// The server's certificate is held against the file that `PGSSLROOTCERT` names, or against Mozilla's list.
     fn tls(&self) -> Result<MakeRustlsConnect, StoreError> {
-        let Some(path) = std::env::var_os("PGSSLROOTCERT").map(PathBuf::from) else {
-            return Ok(MakeRustlsConnect::with_webpki_roots());
+        let roots = match std::env::var_os("PGSSLROOTCERT").map(PathBuf::from) {
+            Some(path) => roots_of(&path).map_err(|reason| StoreError::Postgres {
+                place: path.display().to_string(),
+                reason,
+            })?,
+            None => webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect(),
         };
-        let fault = |reason: String| StoreError::Postgres {
-            place: path.display().to_string(),
-            reason,
-        };
-        let mut roots = RootCertStore::empty();
-        let certificates =
-            CertificateDer::pem_file_iter(&path).map_err(|error| fault(error.to_string()))?;
-        for certificate in certificates {
-            let added = certificate
-                .map_err(|error| error.to_string())
-                .and_then(|it| roots.add(it).map_err(|error| error.to_string()));
-            added.map_err(fault)?;
-        }
+        // Named, and not the process's: a build for buckets holds two of them, and rustls does not choose.
         let provider = rustls::crypto::ring::default_provider();
         let config = ClientConfig::builder_with_provider(provider.into())
             .with_safe_default_protocol_versions()
-            .map_err(|error| fault(error.to_string()))?
+            .expect("ring speaks the versions of TLS that rustls calls safe")
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(MakeRustlsConnect::new(config))
     }
+}
+
+fn roots_of(path: &Path) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())?;
+    for certificate in certificates {
+        let added = certificate
+            .map_err(|error| error.to_string())
+            .and_then(|it| roots.add(it).map_err(|error| error.to_string()));
+        added?;
+    }
+    Ok(roots)
 }
 
 fn causes(error: &dyn std::error::Error) -> String {
