@@ -124,7 +124,8 @@ impl Depot {
 
     /// Seconds since 1970 by the clock of the place: what it says of something that is written just now.
     async fn now_s(&self) -> Result<i64, object_store::Error> {
-        let at = self.at(&format!("clock-{}", std::process::id()));
+        // Nobody else's: processes of two machines may have the same number.
+        let at = self.at(&format!("clock-{:016x}", rand::random::<u64>()));
         let options = PutOptions::from(PutMode::Overwrite);
         self.objects
             .put_opts(&at, Vec::<u8>::new().into(), options)

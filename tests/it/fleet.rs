@@ -103,6 +103,7 @@ impl Fleet {
 
     /// Starts a worker process, in a world whose clock is wrong where one is given.
     pub fn worker_in(&self, name: &str, clock: Option<&WrongClock>) -> Worker {
+        let begun = self.folder.path().join(format!("{name}.begun"));
         let told = serde_json::json!({
             "url": self.url,
             "name": name,
@@ -112,6 +113,7 @@ impl Fleet {
             "n_epochs": self.n_epochs,
             "epoch_ms": self.epoch_ms,
             "lease_ms": self.lease_ms,
+            "begun": begun,
             "now_s": now_s() + clock.map_or(0, |clock| clock.skew_s),
         });
         let mut command = Command::new(std::env::current_exe().unwrap());
@@ -132,11 +134,18 @@ impl Fleet {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        Worker { child }
+        Worker {
+            name: name.into(),
+            begun,
+            child,
+        }
     }
 }
 
 pub struct Worker {
+    pub name: String,
+    /// A file that is there once it asks the study for work.
+    begun: PathBuf,
     child: Child,
 }
 
@@ -175,6 +184,11 @@ fn now_s() -> i64 {
 }
 
 impl Worker {
+    /// Its program has come up, and it asks the study for work.
+    pub fn has_begun(&self) -> bool {
+        self.begun.exists()
+    }
+
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let status = Command::new("kill")
@@ -322,6 +336,7 @@ fn a_worker_process() {
     let mut spec = recipe.search.clone();
     spec.controller = ControllerSpec::Random;
     spec.train.n_epochs = number("n_epochs") as usize;
+    std::fs::write(text("begun"), []).unwrap();
     let ending = sleep_through(
         &run,
         &spec,
