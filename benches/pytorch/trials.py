@@ -26,6 +26,8 @@ from pathlib import Path
 from compare import N_CLASSES, N_FRAMES, N_MELS, build, read_safetensors
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "benches" / "claims"))
+from claims import RECIPE, without_baselines  # noqa: E402
 N_BATCH = 64
 GENOME = (
     '{ stem = { n_channels = 16, kernel_frames = 3, stride_frames = 1 }, blocks = ['
@@ -38,8 +40,7 @@ GENOME = (
 
 def recipe_of(path, augmented, n_epochs, n_trials):
     """claims-12 with that many trainings of one genome and nothing else."""
-    text = (ROOT / "recipes" / "claims-12" / "recipe.toml").read_text()
-    text = re.sub(r"\[\[baselines\]\].*?(?=\[detector\])", "", text, flags=re.S)
+    text = without_baselines(RECIPE)
     text = re.sub(r"^budget = .*$", f"budget = {{ n_trials = {n_trials} }}", text, flags=re.M)
     text = re.sub(r"^limits = .*$", "limits = {}", text, flags=re.M)
     text = re.sub(

@@ -308,11 +308,15 @@ pub enum ReportFormat {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Example:
-  auricle compare runs/0123456789abcdef runs/fedcba9876543210 --format csv")]
+  auricle compare runs/0123456789abcdef runs/fedcba9876543210 --format csv
+  auricle compare runs/* --over-seeds")]
 pub struct CompareArgs {
     /// Folders of finished runs
     #[arg(value_name = "RUN", required = true)]
     pub runs: Vec<PathBuf>,
+    /// One row a system: the mean over the runs and its 95 % interval, for runs of one recipe with several seeds
+    #[arg(long)]
+    pub over_seeds: bool,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }

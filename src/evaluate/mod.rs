@@ -14,6 +14,7 @@ pub(crate) mod format;
 pub mod intervals;
 pub mod judgement;
 pub mod measured;
+pub mod over_seeds;
 pub mod paired;
 pub mod report;
 pub mod side_by_side;

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::format::{DASH, fixed_or_dash, percent_or_dash, percent_range, short, thousands};
-use super::report::{Report, System, sound_page};
+use super::report::{Report, SoundSection, System, plain_table, sound_page};
 use super::text::{field, plain, table};
 use super::{Interval, Judgement, Measured};
 
@@ -104,7 +104,7 @@ fn cells(row: &Row) -> [String; 11] {
 }
 
 /// What makes the rows of some runs no comparison, if anything does.
-fn warnings(runs: &[(String, Report)]) -> Vec<String> {
+pub(super) fn warnings(runs: &[(String, Report)]) -> Vec<String> {
     let test = |report: &Report| {
         let mut splits = report.corpus.splits.iter();
         let test = splits.find(|split| split.name == "test");
@@ -173,17 +173,25 @@ pub fn csv(runs: &[(String, Report)]) -> String {
 /// The table as one HTML file.
 pub fn html(runs: &[(String, Report)]) -> String {
     let cells: Vec<Vec<String>> = rows(runs).iter().map(|row| cells(row).to_vec()).collect();
-    let table = super::report::plain_table(&HEADS, &cells);
-    let notes: Vec<(String, String)> = warnings(runs)
+    page(
+        "Runs side by side",
+        plain_table(&HEADS, &cells),
+        warnings(runs),
+    )
+}
+
+/// A page of one table of systems and the notes that belong to it.
+pub(super) fn page(title: &str, table: String, notes: Vec<String>) -> String {
+    let notes: Vec<(String, String)> = notes
         .into_iter()
-        .map(|warning| ("note".to_owned(), warning))
+        .map(|note| ("note".to_owned(), note))
         .collect();
-    let part = super::report::SoundSection {
+    let part = SoundSection {
         title: "Systems".into(),
         note: format!("{DASH}: not measured"),
         pictures: vec![table],
     };
-    sound_page("Runs side by side", &notes, &[part])
+    sound_page(title, &notes, &[part])
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub(crate) struct Oracle {
     roc_of_first: Vec<[f64; 3]>,
     wilson: Vec<(u64, u64, f64, f64)>,
     poisson: Vec<(u64, f64, f64)>,
+    student_t: Vec<(usize, f64, f64)>,
     pub bootstrap_by_speaker: Vec<f64>,
 }
 
@@ -41,6 +42,24 @@ fn check_close(what: &str, found: &Measured, expected: f64, tolerance: f64) {
         (found - expected).abs() <= tolerance,
         "{what} is {found}, the oracle says {expected}"
     );
+}
+
+#[test]
+fn the_interval_over_seeds_agrees_with_scipy() {
+    let values: Vec<f64> = [0.97, 0.96, 0.985, 0.9]
+        .into_iter()
+        .cycle()
+        .take(31)
+        .collect();
+    for (n, low, high) in oracle().student_t {
+        let found = intervals::student_t(&values[..n]);
+        let Measured::Value(found) = found else {
+            panic!("{n} values: {found:?}")
+        };
+        assert!((found.low - low).abs() < 1e-6, "{n}: {found:?}, {low}");
+        assert!((found.high - high).abs() < 1e-6, "{n}: {found:?}, {high}");
+    }
+    assert!(intervals::student_t(&values[..1]).reason().is_some());
 }
 
 #[test]

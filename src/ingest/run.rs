@@ -162,6 +162,13 @@ struct Wanted<'a> {
     piece: Piece,
 }
 
+/// What came of one group of stretches.
+struct Read {
+    /// Where the group is the first one of its file.
+    digest: Option<FileDigest>,
+    outcomes: Vec<Result<Sound, Fault>>,
+}
+
 impl Run<'_> {
     fn write(
         &self,
@@ -304,29 +311,25 @@ impl Run<'_> {
         while !rest.is_empty() {
             let (window, later) = rest.split_at(self.window(wanted, rest));
             rest = later;
-            let read: Vec<(FileDigest, Vec<Result<Sound, Fault>>)> =
-                self.workers.install(|| {
-                    window
-                        .par_iter()
-                        .map(|group| {
-                            if self.watch.stopped() {
-                                return Err(IngestError::Stopped);
-                            }
-                            let group_wanted = &wanted[group.clone()];
-                            let digest = match is_first_of_file(wanted, group) {
-                                true => digest_of(&self.source.join(group_wanted[0].path)),
-                                false => None,
-                            };
-                            let outcomes = self.decode(group_wanted, plan);
-                            let n_done =
-                                n_done.fetch_add(group.len(), Ordering::Relaxed) + group.len();
-                            self.watch.progress(n_done, wanted.len(), what);
-                            Ok((digest, outcomes))
-                        })
-                        .collect::<Result<_, _>>()
-                })?;
-            for (group, (digest, outcomes)) in window.iter().zip(read) {
-                if is_first_of_file(wanted, group) {
+            let read: Vec<Read> = self.workers.install(|| {
+                window
+                    .par_iter()
+                    .map(|group| {
+                        if self.watch.stopped() {
+                            return Err(IngestError::Stopped);
+                        }
+                        let group_wanted = &wanted[group.clone()];
+                        let digest = is_first_of_file(wanted, group)
+                            .then(|| digest_of(&self.source.join(group_wanted[0].path)));
+                        let outcomes = self.decode(group_wanted, plan);
+                        let n_done = n_done.fetch_add(group.len(), Ordering::Relaxed) + group.len();
+                        self.watch.progress(n_done, wanted.len(), what);
+                        Ok(Read { digest, outcomes })
+                    })
+                    .collect::<Result<_, _>>()
+            })?;
+            for (group, Read { digest, outcomes }) in window.iter().zip(read) {
+                if let Some(digest) = digest {
                     content.take(wanted[group.start].path, digest);
                 }
                 for (at, outcome) in group.clone().zip(outcomes) {

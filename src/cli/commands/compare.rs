@@ -2,8 +2,10 @@
 
 use std::io::Write;
 
+use serde::Serialize;
+
 use crate::cli::args::{CompareArgs, Format};
-use crate::evaluate::{report, side_by_side};
+use crate::evaluate::{over_seeds, report, side_by_side};
 
 pub fn compare(args: &CompareArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut runs = Vec::with_capacity(args.runs.len());
@@ -13,14 +15,20 @@ pub fn compare(args: &CompareArgs, out: &mut dyn Write) -> anyhow::Result<()> {
             report::read_json(&folder.join("report.json"))?,
         ));
     }
-    match args.format {
-        Format::Text => write!(out, "{}", side_by_side::text(&runs))?,
-        Format::Csv => write!(out, "{}", side_by_side::csv(&runs))?,
-        Format::Json => {
-            let rows = side_by_side::rows(&runs);
-            writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
-        }
-        Format::Html => write!(out, "{}", side_by_side::html(&runs))?,
-    }
+    let said = match (args.format, args.over_seeds) {
+        (Format::Text, false) => side_by_side::text(&runs),
+        (Format::Text, true) => over_seeds::text(&runs),
+        (Format::Csv, false) => side_by_side::csv(&runs),
+        (Format::Csv, true) => over_seeds::csv(&runs),
+        (Format::Html, false) => side_by_side::html(&runs),
+        (Format::Html, true) => over_seeds::html(&runs),
+        (Format::Json, false) => json(&side_by_side::rows(&runs))?,
+        (Format::Json, true) => json(&over_seeds::rows(&runs))?,
+    };
+    write!(out, "{said}")?;
     Ok(())
+}
+
+fn json(rows: &impl Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(rows)? + "\n")
 }

@@ -11,7 +11,7 @@ import scipy
 import sklearn
 import statsmodels
 from scipy.optimize import brentq
-from scipy.stats import chi2
+from scipy.stats import chi2, t
 from sklearn import metrics
 from statsmodels.stats.proportion import proportion_confint
 
@@ -58,6 +58,8 @@ shares = right_of[draws].sum(axis=1) / 200.0
 
 wilson_cases = [(0, 10), (1, 10), (5, 10), (10, 10), (1939, 2000), (3, 7), (1, 1)]
 poisson_cases = [0, 1, 2, 5, 10, 37, 100, 1000, 20000]
+# Two to 31 accuracies of as many seeds, all of the same few numbers in turn.
+student_values = [(0.97, 0.96, 0.985, 0.9)[i % 4] for i in range(31)]
 
 print(json.dumps({
     "made_with": f"numpy {np.__version__}, scipy {scipy.__version__}, scikit-learn {sklearn.__version__}, statsmodels {statsmodels.__version__}",
@@ -82,5 +84,9 @@ print(json.dumps({
     "roc_of_first": [[t, f, 1.0 - h] for f, h, t in zip(far.tolist(), hit.tolist(), thresholds.tolist()) if np.isfinite(t)],
     "wilson": [[k, m, *proportion_confint(k, m, alpha=0.05, method="wilson")] for k, m in wilson_cases],
     "poisson": [[k, chi2.ppf(0.025, 2 * k) / 2 if k else 0.0, chi2.ppf(0.975, 2 * k + 2) / 2] for k in poisson_cases],
+    "student_t": [
+        [m, *t.interval(0.95, m - 1, loc=np.mean(student_values[:m]), scale=scipy.stats.sem(student_values[:m]))]
+        for m in range(2, 32)
+    ],
     "bootstrap_by_speaker": np.quantile(shares, [0.025, 0.975]).tolist(),
 }, indent=None, separators=(",", ":")))
