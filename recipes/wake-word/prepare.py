@@ -1,7 +1,7 @@
 """Lists the corpus of the wake-word recipe and lays out what its detector is tuned and judged on.
 
     pip install numpy soundfile
-    python recipes/wake-word/prepare.py DATA INTO [--synthetic DIR] [--no-recordings]
+    python recipes/wake-word/prepare.py DATA INTO [--synthetic DIR] [--aloud DIR] [--no-recordings] [--all]
 
 DATA holds wake/WORD/*, negative/*, noise/*, kws_en/*, kws_ar/* and langid/*/*. INTO gets wake.tsv and folders of links:
 
@@ -11,16 +11,22 @@ DATA holds wake/WORD/*, negative/*, noise/*, kws_en/*, kws_ar/* and langid/*/*. 
 
 A recording of a word is on a side by the SHA-1 of its file name. Hours are divided by whole files: what false accepts are
 counted on is in no list that anything is learnt or chosen from. Training and validation hear 1.5 s of each recording, around
-the loudest stretch without a pause, and every 1.5 s of their hours.
+the loudest stretch without a pause, and every 1.5 s of their hours and of noise. Training also hears each recording 0.12 s earlier
+and later: a listener meets the word at every place of its window.
 
 --synthetic takes a folder of `auricle dataset synth` of the same words into the list, near misses included; --no-recordings then
-leaves the recordings of the words out of training and validation, for a model that never heard a person say them.
+leaves the recordings of the words out of training and validation, for a model that never heard a person say them. --aloud takes
+a folder of other speech, such as `read_aloud.py` makes, which training hears in pieces of 1.5 s.
+
+--all lets training have the validation side too, but for a fifth that tells when to stop: for the last training, when nothing is
+left to choose.
 """
 
 import argparse
 import csv
 import hashlib
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +34,8 @@ import soundfile as sf
 
 WORDS = ["alexa", "computer", "jarvis"]
 CLIP_S = 1.5
+# Training hears a recording also this much earlier and later.
+SHIFTS_S = (-0.12, 0.12)
 # Percent of the recordings of each word.
 VALIDATION_PERCENT, TEST_PERCENT = 15, 35
 # Whole files; test has all of LibriSpeech, so that one kind of speech is new to the model altogether.
@@ -38,8 +46,8 @@ NEGATIVE = {
 }
 # ESC-10 comes in folds by recording; of the background noises two are kept for the test.
 NOISE_TEST_FOLD, NOISE_TEST_BACKGROUND = "3-", ["doing_the_dishes", "white_noise"]
-# Single words are only one kind of sound that is no wake word: a quarter of them is enough.
-SINGLE_WORD_PERCENT = 25
+# Of the validation side, with --all.
+STILL_VALIDATION_PERCENT = 20
 
 
 def percent_of(name: str) -> float:
@@ -86,16 +94,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path), parser.add_argument("into", type=Path)
     parser.add_argument("--synthetic", type=Path, metavar="DIR")
+    parser.add_argument("--aloud", type=Path, metavar="DIR")
     parser.add_argument("--no-recordings", action="store_true")
+    parser.add_argument("--all", action="store_true")
     args = parser.parse_args()
     data, into = args.data, args.into
     into.mkdir(parents=True, exist_ok=True)
     link(data, into / "data")
-    rows: list[tuple] = []
+    rows: dict[tuple, tuple] = {}
 
-    def row(path: Path, label: str, split: str, start_s=None, end_s=None, source="recording", synthetic=False):
-        times = ["" if t is None else f"{t:.3f}" for t in (start_s, end_s)]
-        rows.append((path.as_posix(), label, split, *times, source, str(synthetic).lower()))
+    def row(path: Path, label: str, side: str, start_s=None, end_s=None, source="recording", synthetic=False):
+        times = tuple("" if t is None else f"{t:.3f}" for t in (start_s, end_s))
+        if args.all and side == "validation":
+            # By speaker where the name tells one, by file, and hours by piece.
+            who = path.name.partition("_nohash_")[0] + ("".join(times) if label == "speech" else "")
+            side = side if percent_of(f"again {who}") < STILL_VALIDATION_PERCENT else "train"
+        # The shifted pieces of a short recording may be the same.
+        rows.setdefault((path, times), (path.as_posix(), label, side, *times, source, str(synthetic).lower()))
 
     for word in WORDS:
         for path in sorted((data / "wake" / word).iterdir()):
@@ -103,7 +118,13 @@ def main() -> None:
             if side != "train":
                 link(path, into / "clips" / side / word / path.name)
             if side == "test" or not args.no_recordings:
-                row(Path("data/wake", word, path.name), word, side, *word_piece(path))
+                start_s, end_s = word_piece(path)
+                row(Path("data/wake", word, path.name), word, side, start_s, end_s)
+                if side == "train" or side == "validation" and args.all:
+                    last_s = max(sf.info(path).duration - CLIP_S, 0)
+                    for shift_s in SHIFTS_S:
+                        at_s = min(max(start_s + shift_s, 0), last_s)
+                        row(Path("data/wake", word, path.name), word, side, at_s, at_s + end_s - start_s)
     for side, names in NEGATIVE.items():
         for name in names:
             path = data / "negative" / f"{name}.ogg"
@@ -120,9 +141,8 @@ def main() -> None:
     for corpus in ["kws_en", "kws_ar"]:
         with open(data / corpus / "splits.tsv", newline="") as file:
             for listed in csv.DictReader(file, delimiter="\t"):
-                if percent_of(listed["path"]) < SINGLE_WORD_PERCENT:
-                    side = "train" if listed["split"] == "train" else "validation"
-                    row(Path("data", corpus, listed["path"]), "words", side, source=corpus)
+                side = "train" if listed["split"] == "train" else "validation"
+                row(Path("data", corpus, listed["path"]), "words", side, source=corpus)
     if args.synthetic:
         link(args.synthetic, into / "synthetic")
         with open(args.synthetic / "splits.tsv", newline="") as file:
@@ -132,16 +152,25 @@ def main() -> None:
                 # What it calls test is of no use here: the test is people.
                 if listed["split"] != "test":
                     row(Path("synthetic", listed["path"]), label, listed["split"], source="synthetic", synthetic=True)
+    if args.aloud:
+        link(args.aloud, into / "aloud")
+        for path in sorted(args.aloud.iterdir()):
+            for start_s, end_s in pieces(path):
+                row(Path("aloud", path.name), "aloud", "train", start_s, end_s, source="aloud", synthetic=True)
     for path in sorted((data / "noise").rglob("*.ogg")):
         held_out = path.name.startswith(NOISE_TEST_FOLD) or path.stem in NOISE_TEST_BACKGROUND
         side = "test" if held_out else "train"
         link(path, into / "noise" / side / path.parent.name / path.name)
+        if not held_out:
+            side = "validation" if percent_of(path.name) < 10 else "train"
+            for start_s, end_s in pieces(path):
+                row("data" / path.relative_to(data), "noise", side, start_s, end_s, "noise")
     with open(into / "wake.tsv", "w", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(["path", "label", "split", "start", "end", "source", "synthetic"])
-        writer.writerows(rows)
+        writer.writerows(rows.values())
     for side in ["train", "validation", "test"]:
-        counts = {label: sum(r[1] == label and r[2] == side for r in rows) for label in [*WORDS, "speech", "words", "near"]}
+        counts = Counter(label for _, label, of, *_ in rows.values() if of == side)
         print(f"{side:<11}", "  ".join(f"{label} {n}" for label, n in counts.items()))
 
 
