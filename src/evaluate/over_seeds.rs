@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::format::{DASH, percent_or_dash, percent_range, short, thousands};
 use super::intervals::student_t;
 use super::report::{Report, plain_table};
-use super::side_by_side::{self, Row, page};
-use super::text::{field, plain, table};
+use super::side_by_side::{self, Row, page, with_notes};
+use super::text::{field, interval_fields, number_field, plain, table};
 use super::{Interval, Measured};
 
 /// One system over the runs that have it.
@@ -179,11 +179,7 @@ fn warnings(runs: &[(String, Report)]) -> Vec<String> {
 /// The table, and what must be known to read it.
 pub fn text(runs: &[(String, Report)]) -> String {
     let cells = rows(runs).iter().map(OverSeeds::cells).collect();
-    let mut text = table(HEADS.map(str::to_owned), cells);
-    for warning in warnings(runs) {
-        text.push_str(&format!("note: {warning}\n"));
-    }
-    text
+    with_notes(table(HEADS.map(str::to_owned), cells), warnings(runs))
 }
 
 /// One line a system; a field is empty where there is no number.
@@ -191,20 +187,15 @@ pub fn csv(runs: &[(String, Report)]) -> String {
     let mut csv = String::from(
         "system,params_low,params_high,macs_per_second_low,macs_per_second_high,n_seeds,test,test_low,test_high,ahead_low,ahead_high\r\n",
     );
-    let ends = |interval: &Measured<Interval>| match interval.value() {
-        Some(interval) => format!("{:.6},{:.6}", interval.low, interval.high),
-        None => ",".into(),
-    };
     for row in rows(runs) {
-        let accuracy = row.test_accuracy.number();
         let fields = [
             field(&row.system),
             row.n_params.map(|n| n.to_string()).join(","),
             row.macs_per_second.map(|n| n.to_string()).join(","),
             row.seeds.len().to_string(),
-            accuracy.map_or_else(String::new, |share| format!("{share:.6}")),
-            ends(&row.test_interval),
-            ends(&row.ahead_of_first),
+            number_field(&row.test_accuracy),
+            interval_fields(&row.test_interval),
+            interval_fields(&row.ahead_of_first),
         ];
         csv.push_str(&fields.join(","));
         csv.push_str("\r\n");

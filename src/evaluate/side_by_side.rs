@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::format::{DASH, fixed_or_dash, percent_or_dash, percent_range, short, thousands};
 use super::report::{Report, SoundSection, System, plain_table, sound_page};
-use super::text::{field, plain, table};
+use super::text::{field, interval_fields, number_field, plain, table};
 use super::{Interval, Judgement, Measured};
 
 /// One system of one run.
@@ -126,9 +126,13 @@ pub(super) fn warnings(runs: &[(String, Report)]) -> Vec<String> {
 /// The table, and what must be known to read it.
 pub fn text(runs: &[(String, Report)]) -> String {
     let cells = rows(runs).iter().map(cells).collect();
-    let mut text = table(HEADS.map(str::to_owned), cells);
-    for warning in warnings(runs) {
-        text.push_str(&format!("note: {warning}\n"));
+    with_notes(table(HEADS.map(str::to_owned), cells), warnings(runs))
+}
+
+/// A table and, below it, the notes that belong to it.
+pub(super) fn with_notes(mut text: String, notes: Vec<String>) -> String {
+    for note in notes {
+        text.push_str(&format!("note: {note}\n"));
     }
     text
 }
@@ -138,14 +142,6 @@ pub fn csv(runs: &[(String, Report)]) -> String {
     let mut csv = String::from(
         "run,title,corpus,seed,system,params,macs_per_second,validation,n_test,test,test_low,test_high,speaker_low,speaker_high,balanced,pooled_eer,average_cost\r\n",
     );
-    let number = |value: &Measured| {
-        let number = value.number();
-        number.map_or_else(String::new, |value| format!("{value:.6}"))
-    };
-    let ends = |interval: &Measured<Interval>| match interval.value() {
-        Some(interval) => format!("{:.6},{:.6}", interval.low, interval.high),
-        None => ",".into(),
-    };
     for row in rows(runs) {
         let fields = [
             field(&row.run),
@@ -155,14 +151,14 @@ pub fn csv(runs: &[(String, Report)]) -> String {
             field(&row.system),
             row.n_params.to_string(),
             row.macs_per_second.to_string(),
-            number(&row.validation_accuracy),
+            number_field(&row.validation_accuracy),
             row.n_test.to_string(),
-            number(&row.test_accuracy),
-            ends(&row.test_interval),
-            ends(&row.test_interval_by_speaker),
-            number(&row.balanced_accuracy),
-            number(&row.pooled_equal_error_rate),
-            number(&row.average_cost),
+            number_field(&row.test_accuracy),
+            interval_fields(&row.test_interval),
+            interval_fields(&row.test_interval_by_speaker),
+            number_field(&row.balanced_accuracy),
+            number_field(&row.pooled_equal_error_rate),
+            number_field(&row.average_cost),
         ];
         csv.push_str(&fields.join(","));
         csv.push_str("\r\n");

@@ -9,7 +9,7 @@ use super::format::{
     bytes, duration, fixed_or_dash, percent_or_dash, percent_range, short, thousands,
 };
 use super::report::{Report, System, TrialStatus};
-use super::{EvaluateError, Judgement, Measured, Scores};
+use super::{EvaluateError, Interval, Judgement, Measured, Scores};
 
 mod parts;
 
@@ -312,32 +312,21 @@ pub fn classes_csv(judged: &Judgement) -> String {
     let mut csv = String::from(
         "class,examples,predicted,right,recall,recall_low,recall_high,precision,f1,equal_error_rate,det_area\r\n",
     );
-    let number = |value: &Measured| {
-        value
-            .number()
-            .map_or_else(String::new, |value| format!("{value:.6}"))
-    };
     for class in &judged.per_class {
-        let (low, high) = match class.recall_interval.value() {
-            Some(interval) => (
-                format!("{:.6}", interval.low),
-                format!("{:.6}", interval.high),
-            ),
-            None => Default::default(),
-        };
         put(
             &mut csv,
             format_args!(
-                "{},{},{},{},{},{low},{high},{},{},{},{}\r\n",
+                "{},{},{},{},{},{},{},{},{},{}\r\n",
                 field(&class.label),
                 class.support,
                 class.n_predicted,
                 class.n_correct,
-                number(&class.recall),
-                number(&class.precision),
-                number(&class.f1),
-                number(&class.equal_error_rate),
-                number(&class.det_area)
+                number_field(&class.recall),
+                interval_fields(&class.recall_interval),
+                number_field(&class.precision),
+                number_field(&class.f1),
+                number_field(&class.equal_error_rate),
+                number_field(&class.det_area)
             ),
         );
     }
@@ -350,6 +339,20 @@ pub(super) fn field(text: &str) -> String {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
         text.to_string()
+    }
+}
+
+/// A number as a field of CSV, empty where there is none.
+pub(super) fn number_field(value: &Measured) -> String {
+    let number = value.number();
+    number.map_or_else(String::new, |value| format!("{value:.6}"))
+}
+
+/// The ends of an interval as two fields of CSV, empty where there is none.
+pub(super) fn interval_fields(interval: &Measured<Interval>) -> String {
+    match interval.value() {
+        Some(interval) => format!("{:.6},{:.6}", interval.low, interval.high),
+        None => ",".into(),
     }
 }
 
