@@ -98,7 +98,7 @@ pub fn noise_files(root: &Path, spec: &BackgroundSpec) -> Result<Vec<PathBuf>, C
                 .map(|path| folder.join(path)),
         );
     }
-    files.sort_by_key(|path| slashed(path));
+    files.sort_by(|a, b| slashed(a).cmp(&slashed(b)));
     files.dedup();
     Ok(files)
 }
@@ -168,7 +168,7 @@ fn recording_of(path: &Path) -> String {
         [fold, recording, take, ..] if number(fold) && number(recording) && take.len() <= 2 => {
             recording.to_owned()
         }
-        _ => slashed(path),
+        _ => slashed(path).into_owned(),
     }
 }
 

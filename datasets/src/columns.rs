@@ -47,9 +47,14 @@ pub fn read_column(path: &Path, name: &str) -> Result<BTreeMap<u64, String>, Man
     let Some(column) = table.column(&[&lower]) else {
         return Err(absent(format!("columns {}", table.names())));
     };
-    let rows = table.rows.iter();
-    let value = |row: &crate::table::Row| Some((row.line, row.get(Some(column))?.to_owned()));
-    Ok(rows.filter_map(value).collect())
+    let mut values = BTreeMap::new();
+    for row in table.rows() {
+        let row = row?;
+        if let Some(value) = row.get(Some(column)) {
+            values.insert(row.line, value.to_owned());
+        }
+    }
+    Ok(values)
 }
 
 #[cfg(test)]

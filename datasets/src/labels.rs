@@ -146,7 +146,12 @@ pub(crate) fn share_of(n: usize, percent: f64) -> usize {
 pub(crate) fn cap_unknown(utterances: &mut Vec<Utterance>, percent: f64, seed: u64) {
     let n_keywords = n_keyword_clips(utterances);
     let mut ranked: BTreeMap<Split, Vec<(u64, String, u64)>> = BTreeMap::new();
-    let name = |row: &Utterance| (slashed(&row.path), row.start_s.unwrap_or(0.0).to_bits());
+    let name = |row: &Utterance| {
+        (
+            slashed(&row.path).into_owned(),
+            row.start_s.unwrap_or(0.0).to_bits(),
+        )
+    };
     for row in utterances.iter().filter(|row| row.label == UNKNOWN) {
         let (path, start) = name(row);
         ranked.entry(row.split).or_default().push((

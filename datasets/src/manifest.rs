@@ -131,9 +131,9 @@ pub fn read_csv(path: &Path) -> Result<Vec<ManifestRow>, ManifestError> {
         table.column(&["end", "end_s"]),
     );
     let (synthetic, source) = (table.column(&["synthetic"]), table.column(&["source"]));
-    let mut rows = Vec::with_capacity(table.rows.len());
-    // Each row of the table goes as its own comes, so that a long list is not held twice.
-    for row in table.rows {
+    let mut rows = Vec::new();
+    for row in table.rows() {
+        let row = row?;
         let fault = |found: String, expected: &str| fault(path, row.line, found, expected);
         let seconds = |column, name: &str| match row.get(column) {
             None => Ok(None),

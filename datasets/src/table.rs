@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 
 use crate::manifest::ManifestError;
 
-/// A whole table in memory: lists of files are small beside the audio they name.
+/// The text of a table, and its columns. Rows are parsed as they are asked for: a list of a million files is never there twice.
 pub(crate) struct Table {
     pub(crate) path: PathBuf,
     columns: Vec<String>,
-    pub(crate) rows: Vec<Row>,
+    text: String,
+    has_header: bool,
+    delimiter: u8,
 }
 
 pub(crate) struct Row {
@@ -46,50 +48,42 @@ impl Table {
         let text = read_text(path)?;
         let header = text.lines().next().unwrap_or_default();
         let delimiter = if header.contains('\t') { b'\t' } else { b',' };
-        let mut reader = csv::ReaderBuilder::new()
-            .delimiter(delimiter)
-            .has_headers(columns.is_none())
-            .quoting(delimiter == b',') // a quote in a tab-separated file is a letter
-            .from_reader(text.as_bytes());
-        let fault = |error: csv::Error| {
-            let line = error.position().map_or(0, csv::Position::line);
-            let (found, expected) = match error.kind() {
-                csv::ErrorKind::UnequalLengths {
-                    expected_len, len, ..
-                } => (
-                    format!("{len} fields"),
-                    format!("{expected_len} fields, as in the header"),
-                ),
-                _ => (error.to_string(), "a row of the table".to_owned()),
-            };
-            ManifestError::Row {
-                path: path.to_path_buf(),
-                line,
-                found,
-                expected,
-            }
+        let mut table = Self {
+            path: path.to_path_buf(),
+            columns: Vec::new(),
+            text,
+            has_header: columns.is_none(),
+            delimiter,
         };
-        let columns = match columns {
+        table.columns = match columns {
             Some(columns) => columns.iter().map(|&name| name.to_owned()).collect(),
-            None => reader
+            None => table
+                .reader()
                 .headers()
-                .map_err(fault)?
+                .map_err(|error| fault(path, error))?
                 .iter()
                 .map(|name| name.trim().to_ascii_lowercase())
                 .collect(),
         };
-        let mut rows = Vec::new();
-        for record in reader.records() {
-            let fields = record.map_err(fault)?;
-            rows.push(Row {
+        Ok(table)
+    }
+
+    fn reader(&self) -> csv::Reader<&[u8]> {
+        csv::ReaderBuilder::new()
+            .delimiter(self.delimiter)
+            .has_headers(self.has_header)
+            .quoting(self.delimiter == b',') // a quote in a tab-separated file is a letter
+            .from_reader(self.text.as_bytes())
+    }
+
+    /// The rows, top to bottom.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Result<Row, ManifestError>> {
+        self.reader().into_records().map(|record| {
+            let fields = record.map_err(|error| fault(&self.path, error))?;
+            Ok(Row {
                 line: fields.position().map_or(0, csv::Position::line),
                 fields,
-            });
-        }
-        Ok(Self {
-            path: path.to_path_buf(),
-            columns,
-            rows,
+            })
         })
     }
 
@@ -112,6 +106,25 @@ impl Table {
             found: self.columns.join(", "),
             expected: name,
         })
+    }
+}
+
+fn fault(path: &Path, error: csv::Error) -> ManifestError {
+    let line = error.position().map_or(0, csv::Position::line);
+    let (found, expected) = match error.kind() {
+        csv::ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => (
+            format!("{len} fields"),
+            format!("{expected_len} fields, as in the header"),
+        ),
+        _ => (error.to_string(), "a row of the table".to_owned()),
+    };
+    ManifestError::Row {
+        path: path.to_path_buf(),
+        line,
+        found,
+        expected,
     }
 }
 

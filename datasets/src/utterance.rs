@@ -1,6 +1,7 @@
 //! One row of a corpus: a clip, or a part of a file, with what is known of it. Holds no audio.
 
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -40,11 +41,11 @@ impl Utterance {
 }
 
 /// A relative path as text, with `/` on every system.
-pub fn slashed(path: &std::path::Path) -> String {
+pub fn slashed(path: &Path) -> Cow<'_, str> {
     let text = path.to_string_lossy();
     if std::path::MAIN_SEPARATOR == '/' {
-        text.into_owned()
+        text
     } else {
-        text.replace(std::path::MAIN_SEPARATOR, "/")
+        Cow::Owned(text.replace(std::path::MAIN_SEPARATOR, "/"))
     }
 }

@@ -123,7 +123,7 @@ pub fn room_files(root: &Path, spec: &RoomsSpec) -> Result<Vec<PathBuf>, CorpusE
         }
         files.extend(inside.into_iter().map(|path| folder.join(path)));
     }
-    files.sort_by_key(|path| slashed(path));
+    files.sort_by(|a, b| slashed(a).cmp(&slashed(b)));
     files.dedup();
     Ok(files)
 }

@@ -147,8 +147,9 @@ fn read_list(
     let table = Table::read(path)?;
     let (file, side) = (table.required("path")?, table.required("split")?);
     let (speaker, synthetic) = (table.column(&["speaker"]), table.column(&["synthetic"]));
-    let mut rows = HashMap::with_capacity(table.rows.len());
-    for row in &table.rows {
+    let mut rows = HashMap::new();
+    for row in table.rows() {
+        let row = row?;
         let fault = |found: String, expected: String| ManifestError::Row {
             path: table.path.clone(),
             line: row.line,
@@ -194,7 +195,7 @@ fn from_list(
     let mut splits = Vec::with_capacity(clips.len());
     let mut strangers: Vec<&PathBuf> = Vec::new();
     for clip in clips.iter_mut() {
-        let Some(row) = rows.get(&slashed(&clip.path)) else {
+        let Some(row) = rows.get(&*slashed(&clip.path)) else {
             strangers.push(&clip.path);
             continue;
         };
@@ -249,7 +250,7 @@ fn from_file_lists(
     validation: &Path,
     test: &Path,
 ) -> Result<Vec<Split>, CorpusError> {
-    let key = |path: &Path| slashed(&path.with_extension(""));
+    let key = |path: &Path| slashed(&path.with_extension("")).into_owned();
     let read = |list: &Path| -> Result<HashSet<String>, CorpusError> {
         let text = read_text(&root.join(list))?;
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());

@@ -1,7 +1,6 @@
 //! How the files of a corpus lie, and the rows that follow from it: path, word, speaker, side and source as the corpus
 //! gives them. It does not know the task: which words are classes, or who is on which side where the corpus is silent.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -225,24 +224,37 @@ fn listed(
             expected: "a row for each clip",
         });
     }
-    let mut first_lines = BTreeMap::new();
+    if let Some((first, again)) = listed_twice(&rows) {
+        return Err(CorpusError::Manifest(ManifestError::Row {
+            path,
+            line: again.line,
+            found: format!("{} again, as on line {}", again.path.display(), first.line),
+            expected: "each clip once".into(),
+        }));
+    }
     for row in &mut rows {
-        let place = (
-            slashed(&row.path),
-            row.start_s.unwrap_or(0.0).to_bits(),
-            row.end_s.map(f64::to_bits),
-        );
-        if let Some(first) = first_lines.insert(place, row.line) {
-            return Err(CorpusError::Manifest(ManifestError::Row {
-                path,
-                line: row.line,
-                found: format!("{} again, as on line {first}", row.path.display()),
-                expected: "each clip once".into(),
-            }));
-        }
         if row.speaker.is_none() {
             row.speaker = speaker.speaker_of(&row.path);
         }
     }
     Ok(rows)
+}
+
+/// The earliest row that names a stretch that another has named before, behind the row that did.
+fn listed_twice(rows: &[ManifestRow]) -> Option<(&ManifestRow, &ManifestRow)> {
+    let stretch = |row: &ManifestRow| {
+        let start_s = row.start_s.unwrap_or(0.0).to_bits();
+        (start_s, row.end_s.map(f64::to_bits))
+    };
+    // Places in the list, sorted: a list of names would be as large again as the rows.
+    let mut by_clip: Vec<&ManifestRow> = rows.iter().collect();
+    by_clip.sort_by(|a, b| {
+        (slashed(&a.path).cmp(&slashed(&b.path)))
+            .then_with(|| stretch(a).cmp(&stretch(b)))
+            .then(a.line.cmp(&b.line))
+    });
+    by_clip
+        .chunk_by(|a, b| stretch(a) == stretch(b) && slashed(&a.path) == slashed(&b.path))
+        .filter_map(|same| Some((same[0], *same.get(1)?)))
+        .min_by_key(|(_, again)| again.line)
 }

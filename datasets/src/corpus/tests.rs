@@ -75,7 +75,10 @@ fn a_folder_is_a_word_and_noise_hidden_and_other_files_are_not() {
     ]);
     let rows = scan(folder.path(), &spec(&[], HASH)).unwrap();
     assert_eq!(words_of(&rows), BTreeMap::from([("go", 3), ("up", 1)]));
-    let paths: Vec<String> = rows.iter().map(|row| slashed(&row.path)).collect();
+    let paths: Vec<String> = rows
+        .iter()
+        .map(|row| slashed(&row.path).into_owned())
+        .collect();
     assert_eq!(
         paths,
         [
@@ -325,7 +328,7 @@ fn a_manifest_gives_parts_of_files_and_its_own_splits() {
     );
     std::fs::write(
         folder.path().join("m.csv"),
-        format!("{text}long.wav,go,ann,train,2.0,3.0\n"),
+        format!("{text}long.wav,go,ann,train,2.0,3.0\nb.wav,go,bob,test,,\n"),
     )
     .unwrap();
     let twice = scan(folder.path(), &asked).unwrap_err().to_string();

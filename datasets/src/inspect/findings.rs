@@ -165,7 +165,7 @@ fn name(clip: &Inspected) -> String {
     let path = slashed(&clip.row.path);
     match clip.row.start_s {
         Some(start_s) => format!("{path} from {start_s:.2} s"),
-        None => path,
+        None => path.into_owned(),
     }
 }
 

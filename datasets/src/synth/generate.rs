@@ -213,7 +213,8 @@ fn write_splits(into: &Path, utterances: &[SynthUtterance]) -> Result<(), SynthE
             "path\tspeaker\tsplit\tsynthetic\tvoice\tpitch\tspeed_wpm\tamplitude\thiss_dbfs"
         )?;
         for u in utterances {
-            let path = slashed(&u.path());
+            let path = u.path();
+            let path = slashed(&path);
             let (speaker, split, voice) = (&u.speaker, u.split, &u.voice);
             writeln!(
                 out,

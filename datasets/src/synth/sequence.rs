@@ -173,7 +173,8 @@ fn test_clips(corpus: &Path, words: &[String]) -> Result<ClipsBySpeaker, SynthEr
     let (file, speaker, split) = (required("path")?, required("speaker")?, required("split")?);
     let hiss = table.column(&["hiss_dbfs"]);
     let mut clips = ClipsBySpeaker::new();
-    for row in &table.rows {
+    for row in table.rows() {
+        let row = row.map_err(|error| list_fault(&list, error))?;
         let (Some(file), Some(speaker)) = (row.get(Some(file)), row.get(Some(speaker))) else {
             continue;
         };

@@ -33,7 +33,8 @@ pub(in crate::corpus) fn rows(root: &Path) -> Result<Vec<ManifestRow>, CorpusErr
             }
             let table = Table::read(&list)?;
             let (client, file) = (table.required("client_id")?, table.required("path")?);
-            for row in &table.rows {
+            for row in table.rows() {
+                let row = row?;
                 let (Some(client), Some(name)) = (row.get(Some(client)), row.get(Some(file)))
                 else {
                     let found = "an empty client or path".to_owned();

@@ -28,7 +28,8 @@ pub(in crate::corpus) fn rows(root: &Path) -> Result<Vec<ManifestRow>, CorpusErr
             let table = Table::read(&list)?;
             let (file, client) = (table.required("path")?, table.required("client_id")?);
             let locale = table.column(&["locale"]);
-            for row in &table.rows {
+            for row in table.rows() {
+                let row = row?;
                 let Some(clip) = row.get(Some(file)) else {
                     return Err(row_fault(&list, row.line, "an empty path".into(), "a clip"));
                 };

@@ -19,7 +19,8 @@ pub(in crate::corpus) fn rows(
     let (file, fold) = (table.required("filename")?, table.required("fold")?);
     let (category, source) = (table.required("category")?, table.column(&["src_file"]));
     let mut rows = Rows::new();
-    for row in &table.rows {
+    for row in table.rows() {
+        let row = row?;
         let said = row.get(Some(fold)).unwrap_or_default();
         let (Some(name), Some(label), Ok(fold @ 1..=5)) = (
             row.get(Some(file)),

@@ -40,7 +40,8 @@ pub(in crate::corpus) fn rows(root: &Path) -> Result<Vec<ManifestRow>, CorpusErr
             }
             let table = Table::read_without_header(&list, &COLUMNS)?;
             let (sentence, file) = (table.required("id")?, table.required("file_name")?);
-            for row in &table.rows {
+            for row in table.rows() {
+                let row = row?;
                 let Some(name) = row.get(Some(file)) else {
                     let found = "no second field".to_owned();
                     return Err(row_fault(&list, row.line, found, "the name of a clip"));

@@ -63,7 +63,8 @@ fn read(
         None => Some(table.required("set")?),
     };
     let (valid, speaker) = (table.column(&["valid"]), table.column(&["speaker"]));
-    for row in &table.rows {
+    for row in table.rows() {
+        let row = row?;
         let is_valid = row
             .get(valid)
             .is_none_or(|said| said.eq_ignore_ascii_case("true") || said == "1");

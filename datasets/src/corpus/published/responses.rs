@@ -28,7 +28,8 @@ pub(in crate::corpus) fn rows(root: &Path) -> Result<Vec<ManifestRow>, CorpusErr
             .filter(|folder| folder != "RIRS_NOISES")
             .collect();
         let label = folders.first().cloned().unwrap_or_else(|| "rir".to_owned());
-        let source = file.parent().map(slashed).filter(|room| !room.is_empty());
+        let source =
+            (file.parent().map(|room| slashed(room).into_owned())).filter(|room| !room.is_empty());
         rows.push(
             root,
             ManifestRow {

@@ -33,7 +33,7 @@ fn lines(root: &Path, layout: Layout) -> BTreeSet<String> {
         .iter()
         .map(|row| {
             [
-                slashed(&row.path),
+                slashed(&row.path).into_owned(),
                 row.label.clone(),
                 said(row.speaker.as_deref()),
                 said(row.split.map(|split| split.name())),

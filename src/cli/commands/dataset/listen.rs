@@ -117,7 +117,7 @@ fn drawn<'a>(rows: &[&'a ManifestRow], n: usize, seed: u64, label: &str) -> Vec<
 fn shown(args: &ListenHtmlArgs, root: &Path, row: &ManifestRow) -> anyhow::Result<String> {
     let path = root.join(&row.path);
     let (clip, is_cut) = stretch(&path, row, args.max_s)?;
-    let mut caption = slashed(&row.path);
+    let mut caption = slashed(&row.path).into_owned();
     let mut more = |what: &str, value: &str| {
         let _ = write!(caption, ", {what}{value}");
     };
