@@ -20,12 +20,15 @@ pub struct OverSeeds {
     pub n_params: [u64; 2],
     /// Multiply-accumulates per second of audio, least and most.
     pub macs_per_second: [u64; 2],
+    /// By seed.
     pub seeds: Vec<SeedScore>,
     pub test_accuracy: Measured,
     /// 95 % of the mean, by Student's t.
     pub test_interval: Measured<Interval>,
-    /// The same of the first system's accuracy taken from this one's, seed by seed. Shares, not percent.
-    pub ahead_of_first: Measured<Interval>,
+    /// The mean of this one's accuracy less the first system's, over the runs that have both. Shares, not percent.
+    pub ahead_of_first: Measured,
+    /// 95 % of it, by Student's t.
+    pub ahead_interval: Measured<Interval>,
 }
 
 /// What one run has of a system.
@@ -45,7 +48,7 @@ impl OverSeeds {
                 values.max().unwrap_or_default(),
             ]
         };
-        let seeds: Vec<SeedScore> = rows
+        let mut seeds: Vec<SeedScore> = rows
             .iter()
             .map(|row| SeedScore {
                 run: row.run.clone(),
@@ -53,6 +56,7 @@ impl OverSeeds {
                 test_accuracy: row.test_accuracy.clone(),
             })
             .collect();
+        seeds.sort_by_key(|score| score.seed);
         let accuracies: Vec<f64> = seeds.iter().filter_map(SeedScore::number).collect();
         let within = |interval: Interval| Interval {
             low: interval.low.max(0.0),
@@ -62,26 +66,24 @@ impl OverSeeds {
             system: system.into(),
             n_params: range(|row| row.n_params),
             macs_per_second: range(|row| row.macs_per_second),
-            test_accuracy: match accuracies.len() {
-                0 => Measured::missing("no run judged it on a test split"),
-                n => Measured::from(accuracies.iter().sum::<f64>() / n as f64),
-            },
+            test_accuracy: mean(&accuracies, "no run judged it on a test split"),
             test_interval: match student_t(&accuracies) {
                 Measured::Value(interval) => Measured::Value(within(interval)),
                 missing => missing,
             },
             seeds,
             ahead_of_first: Measured::missing("it is the first"),
+            ahead_interval: Measured::missing("it is the first"),
         }
     }
 
-    /// Its accuracy less another's, in the runs that have both.
-    fn ahead_of(&self, other: &OverSeeds) -> Measured<Interval> {
+    /// Its accuracy less another's, in each of the runs that have both.
+    fn ahead_of(&self, other: &OverSeeds) -> Vec<f64> {
         let pairs = self.seeds.iter().filter_map(|score| {
             let same = other.seeds.iter().find(|other| other.run == score.run)?;
             Some(score.number()? - same.number()?)
         });
-        student_t(&pairs.collect::<Vec<f64>>())
+        pairs.collect()
     }
 
     fn cells(&self) -> [String; 7] {
@@ -100,14 +102,23 @@ impl OverSeeds {
             range(self.macs_per_second, |macs| short(macs as f64)),
             percent_or_dash(&self.test_accuracy),
             percent_range(&self.test_interval),
-            match self.ahead_of_first.value() {
-                Some(Interval { low, high }) => {
-                    format!("{:+.2} – {:+.2}", low * 100.0, high * 100.0)
+            match (self.ahead_of_first.number(), self.ahead_interval.value()) {
+                (Some(mean), Some(Interval { low, high })) => {
+                    let [mean, low, high] = [mean, *low, *high].map(|share| share * 100.0);
+                    format!("{mean:+.2} ({low:+.2} – {high:+.2})")
                 }
-                None => DASH.into(),
+                (Some(mean), None) => format!("{:+.2}", mean * 100.0),
+                (None, _) => DASH.into(),
             },
             each.collect::<Vec<_>>().join(", "),
         ]
+    }
+}
+
+fn mean(values: &[f64], none: &str) -> Measured {
+    match values.len() {
+        0 => Measured::missing(none),
+        n => Measured::from(values.iter().sum::<f64>() / n as f64),
     }
 }
 
@@ -135,7 +146,9 @@ pub fn rows(runs: &[(String, Report)]) -> Vec<OverSeeds> {
         .collect();
     if let Some((first, rest)) = rows.split_first_mut() {
         for row in rest {
-            row.ahead_of_first = row.ahead_of(first);
+            let ahead = row.ahead_of(first);
+            row.ahead_of_first = mean(&ahead, "no run has both");
+            row.ahead_interval = student_t(&ahead);
         }
     }
     rows
@@ -147,7 +160,7 @@ const HEADS: [&str; 7] = [
     "MACs/s",
     "test, mean",
     "95 % (seeds)",
-    "points ahead of the first, 95 %",
+    "points ahead of the first (95 %)",
     "by seed",
 ];
 
@@ -185,7 +198,7 @@ pub fn text(runs: &[(String, Report)]) -> String {
 /// One line a system; a field is empty where there is no number.
 pub fn csv(runs: &[(String, Report)]) -> String {
     let mut csv = String::from(
-        "system,params_low,params_high,macs_per_second_low,macs_per_second_high,n_seeds,test,test_low,test_high,ahead_low,ahead_high\r\n",
+        "system,params_low,params_high,macs_per_second_low,macs_per_second_high,n_seeds,test,test_low,test_high,ahead,ahead_low,ahead_high\r\n",
     );
     for row in rows(runs) {
         let fields = [
@@ -195,7 +208,8 @@ pub fn csv(runs: &[(String, Report)]) -> String {
             row.seeds.len().to_string(),
             number_field(&row.test_accuracy),
             interval_fields(&row.test_interval),
-            interval_fields(&row.ahead_of_first),
+            number_field(&row.ahead_of_first),
+            interval_fields(&row.ahead_interval),
         ];
         csv.push_str(&fields.join(","));
         csv.push_str("\r\n");
@@ -255,11 +269,14 @@ mod tests {
         let always = ensemble.test_interval.value().unwrap();
         assert!((always.low - 0.98).abs() < 1e-12 && (always.high - 0.98).abs() < 1e-12);
         // Of the differences 1, 2 and 0 points.
-        let ahead = ensemble.ahead_of_first.value().unwrap();
+        assert!((ensemble.ahead_of_first.number().unwrap() - 0.01).abs() < 1e-12);
+        let ahead = ensemble.ahead_interval.value().unwrap();
         assert!((ahead.low - (0.01 - half)).abs() < 1e-6);
         assert!((ahead.high - (0.01 + half)).abs() < 1e-6);
-        let said = text(&runs);
+        let [first, second, third] = runs.clone();
+        let said = text(&[third, first, second]);
         assert!(said.contains("1: 97.00, 2: 96.00, 3: 98.00"), "{said}");
+        assert!(said.contains("+1.00 (-1.48 – +3.48)"), "{said}");
         assert!(!said.contains("note:"), "{said}");
         assert_eq!(csv(&runs).lines().count(), 3);
         assert!(html(&runs).contains("Runs over seeds"));
@@ -269,7 +286,8 @@ mod tests {
     fn one_run_has_no_interval_and_runs_that_are_no_seeds_of_one_recipe_are_named() {
         let one = [run(1, 0.97, 0.98)];
         assert!(rows(&one)[0].test_interval.reason().is_some());
-        assert!(rows(&one)[1].ahead_of_first.reason().is_some());
+        assert!((rows(&one)[1].ahead_of_first.number().unwrap() - 0.01).abs() < 1e-12);
+        assert!(rows(&one)[1].ahead_interval.reason().is_some());
         let mut other = run(1, 0.9, 0.9);
         other.0 = "other".into();
         other.1.title = "another recipe".into();

@@ -22,21 +22,18 @@ pub fn ranking(trials: &[Trial]) -> Vec<&Trial> {
 /// Which trials are worth a full training: the best of each line of descent first, then the second best of
 /// each, and so on, by validation loss within a round.
 ///
-/// A child begins with its parent's weights, so the trials of a long line have been trained for longer
-/// than their own epochs; between lines the losses of short trainings do not compare. Without
-/// inheritance every trial is a line of its own, and this is [`ranking`].
+/// A line is who began with whose weights (of several donors, the first): its trials have been trained for longer than
+/// their own epochs, and between lines the losses of short trainings do not compare. Where nothing is
+/// handed on every trial is a line of its own, whoever its parent was, and this is [`ranking`].
 pub fn finalists(trials: &[Trial], n: usize) -> Vec<&Trial> {
-    let parents: HashMap<u64, Option<u64>> = trials
+    let donors: HashMap<u64, u64> = trials
         .iter()
-        .map(|trial| (trial.number, trial.parent))
+        .filter_map(|trial| Some((trial.number, *trial.donors.first()?)))
         .collect();
     let root = |mut number: u64| {
-        // A parent's number is always the smaller one, so this ends.
-        while let Some(Some(parent)) = parents
-            .get(&number)
-            .filter(|p| p.is_some_and(|p| p < number))
-        {
-            number = *parent;
+        // A donor's number is always the smaller one, so this ends.
+        while let Some(&donor) = donors.get(&number).filter(|&&donor| donor < number) {
+            number = donor;
         }
         number
     };
@@ -126,16 +123,31 @@ mod tests {
         assert_eq!(numbers(ranking(&trials)), [2, 0, 3]);
     }
 
-    #[test]
-    fn every_line_of_descent_sends_its_best_before_any_sends_a_second() {
-        let trials = [
+    /// Two lines, of 0 and 4 and of 1, 2 and 3.
+    fn two_lines() -> [Trial; 5] {
+        [
             trial(0, None, Some(0.50)),
             trial(1, None, Some(0.45)),
             trial(2, Some(1), Some(0.30)),
             trial(3, Some(2), Some(0.20)),
             trial(4, Some(0), Some(0.40)),
-        ];
+        ]
+    }
+
+    #[test]
+    fn every_line_of_descent_sends_its_best_before_any_sends_a_second() {
+        let mut trials = two_lines();
+        for trial in &mut trials {
+            trial.donors = trial.parent.into_iter().collect();
+        }
         assert_eq!(numbers(finalists(&trials, 2)), [3, 4]);
         assert_eq!(numbers(finalists(&trials, 9)), [3, 4, 2, 0, 1]);
+    }
+
+    #[test]
+    fn where_no_weights_are_handed_on_the_best_go_first_whoever_their_parents_were() {
+        let trials = two_lines();
+        assert_eq!(numbers(finalists(&trials, 2)), [3, 2]);
+        assert_eq!(numbers(finalists(&trials, 9)), numbers(ranking(&trials)));
     }
 }
