@@ -136,16 +136,10 @@ impl Run<'_> {
                 first: first.clone(),
             })
             .collect();
+        let train = &self.plan.recipe.ensemble.train;
+        let more = self.train_jobs(&jobs, train, Guidance::default(), watch)?;
         let mut members = vec![full.chosen.clone()];
-        members.extend(
-            self.train_jobs(
-                &jobs,
-                &self.plan.recipe.ensemble.train,
-                Guidance::default(),
-                watch,
-            )?
-            .members,
-        );
+        members.extend(more.members);
         let library = self.library_of((0..).zip(members).collect())?;
         let numbers = library.numbers();
         let fitted = combine(&library.predictions, &numbers, &spec.combine)?;
@@ -153,8 +147,12 @@ impl Run<'_> {
             members: numbers,
             fitted,
         };
-        let story = "the single model and the same architecture trained again from other seeds";
-        library.team(Some(chosen), story.into())
+        let mut story =
+            "the single model and the same architecture trained again from other seeds".to_owned();
+        for failure in more.failures {
+            story += &format!(", without {failure}");
+        }
+        library.team(Some(chosen), story)
     }
 
     /// AdaNet's rounds: every finalist's architecture is trained anew, then the best candidate is kept.

@@ -25,6 +25,9 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
+    /// What the training draws from, by which it is told from others that had its name. 0 where an earlier version wrote it.
+    #[serde(default)]
+    pub seed: u64,
     pub curve: Vec<CurvePoint>,
     /// Steps done, also those of earlier sittings.
     pub n_steps: usize,
@@ -113,6 +116,7 @@ mod tests {
         };
         Checkpoint {
             progress: Progress {
+                seed: 5,
                 curve: vec![CurvePoint {
                     epoch: 1,
                     train_loss: 1.0 / 3.0,

@@ -166,8 +166,9 @@ fn train_or_fetch(
         Ok(spec) => spec,
         Err(error) => return failed(error.to_string()),
     };
-    // A checkpoint of another genome or training would not load; whoever left one here used the same name.
+    // Of another genome where the search went on since and chose otherwise; it might even fit. It is written over.
     let checkpoint = workshop.fetch_checkpoint(&job.name)?;
+    let checkpoint = checkpoint.filter(|checkpoint| checkpoint.progress.seed == seed);
     let start = match &checkpoint {
         Some(checkpoint) => Start::Resumed(checkpoint),
         None => Start::Fresh(first),

@@ -376,6 +376,7 @@ impl<'a> Learner<'a> {
         let record = record.map_err(|error| TrainError::Record(error.to_string()))?;
         Ok(Checkpoint {
             progress: Progress {
+                seed: self.training.seed,
                 curve: self.curve.clone(),
                 n_steps: self.step,
                 best_epoch: best.epoch,

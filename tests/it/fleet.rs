@@ -238,6 +238,7 @@ impl Trainer for Sleeper {
             let point: &CurvePoint = curve.last()?;
             Some(Box::new(Checkpoint {
                 progress: Progress {
+                    seed: 0,
                     curve: curve.to_vec(),
                     n_steps: curve.len(),
                     best_epoch: curve.len() - 1,

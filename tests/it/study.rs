@@ -421,3 +421,51 @@ fn a_student_learns_from_its_teacher_alone_and_a_residual_member_completes_its_b
         teacher.scores
     );
 }
+
+#[test]
+fn a_stopped_training_is_gone_on_from_by_its_own_genome_and_by_no_other_of_its_name() {
+    let place = Place::new(1);
+    let run = place.run();
+    let mut spec = place.recipe.ensemble.train.clone();
+    spec.n_epochs = 4;
+    let train = |folder: &Path, genome: &Genome, watch: &Quiet| {
+        let workshop = Workshop {
+            corpus: &run.corpus,
+            device: &place.device,
+            seed: 3,
+            folder,
+            depot: None,
+            trainer: &NetworkTrainer,
+            teachers: &[],
+            watch,
+        };
+        let job = Job {
+            name: "member-1".into(),
+            genome: genome.clone(),
+            hyper: HyperPoint::default(),
+            replica: 1,
+            first: None,
+        };
+        let mut ends = train_in_full(&[job], &spec, Guidance::default(), &workshop, 1).unwrap();
+        ends.remove(0)
+    };
+    let whole = |folder: &Path, genome: &Genome| match train(folder, genome, &Quiet::never()) {
+        JobEnd::Trained(member) => (member.curve, member.weights.to_bytes()),
+        end => panic!("{end:?}"),
+    };
+    let own = genomes()[0].clone();
+    // The first has the same tensors, so that the other's weights would fit.
+    let mut strided = own.clone();
+    if let Block::Conv1d(spec) = &mut strided.blocks[0] {
+        spec.stride_frames = 1;
+    }
+    assert_ne!(strided, own);
+    for genome in [&own, &strided, &genomes()[2]] {
+        let (apart, shared) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let stopped = train(shared.path(), &own, &Quiet::stopping_after(2));
+        assert!(matches!(stopped, JobEnd::Stopped), "{stopped:?}");
+        assert!(shared.path().join("member-1.checkpoint").exists());
+        let expected = whole(apart.path(), genome);
+        assert_eq!(whole(shared.path(), genome), expected, "{genome:?}");
+    }
+}
