@@ -240,7 +240,8 @@ impl Run<'_> {
                     .to_owned(),
             );
         }
-        protocol.extend(full.failures.iter().map(|f| format!("Not trained: {f}.")));
+        let failures = full.failures.iter().chain(&team.failures);
+        protocol.extend(failures.map(|failure| format!("Not trained: {failure}.")));
         protocol
     }
 

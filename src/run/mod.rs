@@ -370,7 +370,7 @@ impl<'a> Run<'a> {
             trained: of_finalists.members,
             finalists: finalists.into_iter().cloned().collect(),
             baselines: baselines.members,
-            failures: baselines.failures,
+            failures: [of_finalists.failures, baselines.failures].concat(),
         })
     }
 }
@@ -386,7 +386,7 @@ struct Full {
     hyper: HyperPoint,
     finalists: Vec<Trial>,
     baselines: Vec<Member>,
-    /// Baselines that could not be trained, and why.
+    /// Finalists and baselines that could not be trained, and why.
     failures: Vec<String>,
 }
 

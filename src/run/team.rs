@@ -19,6 +19,8 @@ pub(super) struct Team {
     pub combination: Combination,
     /// What it was chosen from and how, for the report.
     pub story: String,
+    /// Trainings for it that failed, and why.
+    pub failures: Vec<String>,
 }
 
 impl Team {
@@ -32,6 +34,7 @@ impl Team {
                 weights: weights.collect(),
             }),
             story: String::new(),
+            failures: Vec::new(),
         }
     }
 }
@@ -147,12 +150,11 @@ impl Run<'_> {
             members: numbers,
             fitted,
         };
-        let mut story =
-            "the single model and the same architecture trained again from other seeds".to_owned();
-        for failure in more.failures {
-            story += &format!(", without {failure}");
-        }
-        library.team(Some(chosen), story)
+        let story = "the single model and the same architecture trained again from other seeds";
+        Ok(Team {
+            failures: more.failures,
+            ..library.team(Some(chosen), story.into())?
+        })
     }
 
     /// AdaNet's rounds: every finalist's architecture is trained anew, then the best candidate is kept.
@@ -161,11 +163,13 @@ impl Run<'_> {
         let strategies = rounds.strategies();
         let mut library = self.library_of(vec![(0, full.chosen.clone())])?;
         let mut present: Vec<u64> = vec![0];
+        let mut failures = Vec::new();
         for round in 1..spec.n_members as u64 {
             let new = self.train_round(full, round, &[], watch)?;
+            failures.extend(new.failures);
             let first = library.members.len() as u64;
             let mut pool = library.members;
-            pool.extend((first..).zip(new));
+            pool.extend((first..).zip(new.members));
             library = self.library_of(pool)?;
             let fresh: Vec<u64> = (first..library.members.len() as u64).collect();
             let choice = best_candidate(
@@ -189,19 +193,24 @@ impl Run<'_> {
             fitted,
         };
         let story = "grown round by round from the finalists' architectures";
-        library.team(Some(chosen), story.into())
+        Ok(Team {
+            failures,
+            ..library.team(Some(chosen), story.into())?
+        })
     }
 
     /// The same by adding up logits: each member is trained on top of those before it.
     fn boost(&self, full: &Full, watch: &dyn Watch) -> Result<Team, RunError> {
         let spec = &self.plan.recipe.ensemble;
         let mut members = vec![full.chosen.clone()];
+        let mut failures = Vec::new();
         for round in 1..spec.n_members as u64 {
             let base = members.iter().map(|member| self.network(member));
             let base = base.collect::<Result<Vec<_>, _>>()?;
             let new = self.train_round(full, round, &base, watch)?;
+            failures.extend(new.failures);
             // Scored with the logits of the base added: its loss is the ensemble's.
-            let best = new.into_iter().min_by(|a, b| {
+            let best = new.members.into_iter().min_by(|a, b| {
                 let loss = |member: &Member| member.scores.validation_loss;
                 loss(a).total_cmp(&loss(b))
             });
@@ -237,6 +246,7 @@ impl Run<'_> {
             story:
                 "grown round by round, each member trained on what the ensemble before it left over"
                     .into(),
+            failures,
         })
     }
 
@@ -247,7 +257,7 @@ impl Run<'_> {
         round: u64,
         base: &[Network],
         watch: &dyn Watch,
-    ) -> Result<Vec<Member>, RunError> {
+    ) -> Result<Trained, RunError> {
         let jobs: Vec<Job> = full
             .finalists
             .iter()
@@ -264,9 +274,7 @@ impl Run<'_> {
             teacher: None,
             base,
         };
-        Ok(self
-            .train_jobs(&jobs, &self.plan.recipe.ensemble.train, guidance, watch)?
-            .members)
+        self.train_jobs(&jobs, &self.plan.recipe.ensemble.train, guidance, watch)
     }
 
     /// A network taught by the ensemble, where the recipe asks for one.
@@ -432,6 +440,7 @@ impl Library {
                 .collect(),
             combination: chosen.fitted.combination,
             story,
+            failures: Vec::new(),
         })
     }
 }

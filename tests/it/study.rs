@@ -29,16 +29,39 @@ fn study(
     store: &dyn StudyStore,
 ) -> Ending {
     let workshop = Workshop {
-        corpus: &run.corpus,
-        device: &place.device,
         seed: place.recipe.seed,
-        folder,
-        depot: None,
         trainer,
-        teachers: &[],
-        watch,
+        ..workshop(run, place, folder, watch)
     };
     search(spec, &place.recipe.space, &workshop, store, 1).unwrap()
+}
+
+fn workshop<'a>(
+    run: &'a Run,
+    place: &'a Place,
+    folder: &'a Path,
+    watch: &'a Quiet,
+) -> Workshop<'a> {
+    Workshop {
+        corpus: &run.corpus,
+        device: &place.device,
+        seed: 3,
+        folder,
+        depot: None,
+        trainer: &NetworkTrainer,
+        teachers: &[],
+        watch,
+    }
+}
+
+fn job(name: &str, genome: &Genome) -> Job {
+    Job {
+        name: name.into(),
+        genome: genome.clone(),
+        hyper: HyperPoint::default(),
+        replica: 0,
+        first: None,
+    }
 }
 
 fn genomes() -> Vec<Genome> {
@@ -357,33 +380,21 @@ fn a_student_learns_from_its_teacher_alone_and_a_residual_member_completes_its_b
     let run = place.run();
     let folder = tempfile::tempdir().unwrap();
     let watch = Quiet::never();
-    let workshop = Workshop {
-        corpus: &run.corpus,
-        device: &place.device,
-        seed: 3,
-        folder: folder.path(),
-        depot: None,
-        trainer: &NetworkTrainer,
-        teachers: &[],
-        watch: &watch,
-    };
+    let workshop = workshop(&run, &place, folder.path(), &watch);
     let mut spec = place.recipe.ensemble.train.clone();
     spec.n_epochs = 24;
-    let train = |name: &str, genome: &Genome, guidance: Guidance| {
-        let job = Job {
-            name: name.into(),
-            genome: genome.clone(),
-            hyper: HyperPoint::default(),
-            replica: 0,
-            first: None,
-        };
-        match train_in_full(&[job], &spec, guidance, &workshop, 1)
-            .unwrap()
-            .remove(0)
-        {
-            JobEnd::Trained(member) => *member,
-            end => panic!("{end:?}"),
-        }
+    let train = |name: &str, genome: &Genome, guidance: Guidance| match train_in_full(
+        &[job(name, genome)],
+        &spec,
+        guidance,
+        &workshop,
+        1,
+    )
+    .unwrap()
+    .remove(0)
+    {
+        JobEnd::Trained(member) => *member,
+        end => panic!("{end:?}"),
     };
     let [small, large] = [0, 3].map(|at| genomes()[at].clone());
     let teacher = train("teacher", &large, Guidance::default());
@@ -429,24 +440,9 @@ fn a_stopped_training_is_gone_on_from_by_its_own_genome_and_by_no_other_of_its_n
     let mut spec = place.recipe.ensemble.train.clone();
     spec.n_epochs = 4;
     let train = |folder: &Path, genome: &Genome, watch: &Quiet| {
-        let workshop = Workshop {
-            corpus: &run.corpus,
-            device: &place.device,
-            seed: 3,
-            folder,
-            depot: None,
-            trainer: &NetworkTrainer,
-            teachers: &[],
-            watch,
-        };
-        let job = Job {
-            name: "member-1".into(),
-            genome: genome.clone(),
-            hyper: HyperPoint::default(),
-            replica: 1,
-            first: None,
-        };
-        let mut ends = train_in_full(&[job], &spec, Guidance::default(), &workshop, 1).unwrap();
+        let workshop = workshop(&run, &place, folder, watch);
+        let jobs = [job("member-1", genome)];
+        let mut ends = train_in_full(&jobs, &spec, Guidance::default(), &workshop, 1).unwrap();
         ends.remove(0)
     };
     let whole = |folder: &Path, genome: &Genome| match train(folder, genome, &Quiet::never()) {

@@ -3,6 +3,7 @@
 //!
 //! RIRS_NOISES holds noise as well, in `pointsource_noises` and in files named so: they are no responses.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use super::Rows;
@@ -28,8 +29,8 @@ pub(in crate::corpus) fn rows(root: &Path) -> Result<Vec<ManifestRow>, CorpusErr
             .filter(|folder| folder != "RIRS_NOISES")
             .collect();
         let label = folders.first().cloned().unwrap_or_else(|| "rir".to_owned());
-        let source =
-            (file.parent().map(|room| slashed(room).into_owned())).filter(|room| !room.is_empty());
+        let room = file.parent().map(slashed).filter(|room| !room.is_empty());
+        let source = room.map(Cow::into_owned);
         rows.push(
             root,
             ManifestRow {
