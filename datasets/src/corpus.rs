@@ -290,6 +290,8 @@ pub fn scan(root: &Path, spec: &CorpusSpec) -> Result<Vec<Utterance>, CorpusErro
     if let Some(percent) = spec.labels.unknown_percent {
         cap_unknown(&mut utterances, percent, spec.seed);
     }
+    // It lies where the longer rows of the list lay.
+    utterances.shrink_to_fit();
     utterances.sort_by(Utterance::order);
     Ok(utterances)
 }

@@ -56,13 +56,7 @@ pub(super) fn divide_noise(
                 path: path.clone(),
                 duration_s,
             }),
-            Err(fault) => rejects.push(Reject {
-                path: path.clone(),
-                start_s: None,
-                end_s: None,
-                reason: fault.reason,
-                message: fault.message,
-            }),
+            Err(fault) => rejects.push(Reject::of(path, None, None, fault)),
         }
     }
     let regions = divide(&heard, spec);

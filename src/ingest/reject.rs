@@ -1,7 +1,7 @@
 //! A clip that is set aside, and why.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +95,19 @@ pub struct Reject {
     pub reason: Reason,
     /// With the file, what was found and what was expected.
     pub message: String,
+}
+
+impl Reject {
+    /// A whole file, or the stretch of it between two times.
+    pub(super) fn of(path: &Path, start_s: Option<f64>, end_s: Option<f64>, fault: Fault) -> Self {
+        Self {
+            path: path.to_owned(),
+            start_s,
+            end_s,
+            reason: fault.reason,
+            message: fault.message,
+        }
+    }
 }
 
 /// What is wrong with one piece, before it is known whose it is.

@@ -5,6 +5,8 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread;
 
 use auricle_datasets::background::{NoiseRegion, noise_files};
 use auricle_datasets::shard::{Payload, ShardWriter};
@@ -22,11 +24,11 @@ use super::reject::{Fault, Reason, Reject};
 use super::{IngestError, Watch};
 use crate::audio::{AudioError, SAMPLE_RATES_HZ};
 
-/// Files that are worked on at a time.
-const WINDOW_FILES: usize = 64;
+/// Files that are worked on at a time, for each worker.
+const WINDOW_FILES: usize = 16;
 
-/// Bytes of files that are worked on at a time, unless one file alone is larger: compressed, some half an hour of speech.
-const WINDOW_BYTES: u64 = 16 << 20;
+/// Bytes of files that are worked on at a time, unless one file alone is larger: compressed, some quarter of an hour of speech.
+const WINDOW_BYTES: u64 = 8 << 20;
 
 /// Pieces that are cut from one file in one reading of it.
 const MAX_PIECES: usize = 256;
@@ -156,10 +158,38 @@ struct Sound {
     frames: Vec<f32>,
 }
 
-/// One stretch that is wanted of one file.
-struct Wanted<'a> {
-    path: &'a Path,
-    piece: Piece,
+/// What is wanted of one file.
+trait Stretch: Sync {
+    fn path(&self) -> &Path;
+    fn piece(&self) -> Piece;
+}
+
+impl Stretch for Utterance {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn piece(&self) -> Piece {
+        Piece {
+            start_s: self.start_s,
+            end_s: self.end_s,
+            must_sound: self.label != SILENCE,
+        }
+    }
+}
+
+impl Stretch for NoiseRegion {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn piece(&self) -> Piece {
+        Piece {
+            start_s: Some(self.start_s),
+            end_s: Some(self.end_s),
+            must_sound: true,
+        }
+    }
 }
 
 /// What came of one group of stretches.
@@ -204,7 +234,6 @@ impl Run<'_> {
         let mut samples = ShardWriter::create(&self.into.join(SAMPLES), Payload::Samples, &stamp)?;
         let n_noise_rejects = rejects.len();
         let n_total = rows.len() + n_noise_rejects;
-        let wanted: Vec<Wanted> = rows.iter().map(Wanted::clip).collect();
         let mut n_samples = vec![0; rows.len()];
         let mut content = Content::new(self.spec, self.frontend, &rows);
         let take = |at: usize, outcome: Result<Sound, Fault>| {
@@ -215,14 +244,14 @@ impl Run<'_> {
                     samples.push_samples(&sound.samples)?;
                 }
                 Err(fault) => {
-                    rejects.push(self.reject(&wanted[at], fault));
+                    let row = &rows[at];
+                    rejects.push(Reject::of(&row.path, row.start_s, row.end_s, fault));
                     self.check_share(&rejects, at + 1 + n_noise_rejects, n_total)?;
                 }
             }
             Ok(())
         };
-        self.for_each(&wanted, Some(&plan), &mut content, "clips decoded", take)?;
-        drop(wanted);
+        self.for_each(&rows, Some(&plan), &mut content, "clips decoded", take)?;
         let mut kept = rows;
         for (row, &n_samples) in kept.iter_mut().zip(&n_samples) {
             row.n_samples = n_samples;
@@ -271,17 +300,6 @@ impl Run<'_> {
         stamp: &str,
     ) -> Result<usize, IngestError> {
         let mut shard = ShardWriter::create(&self.into.join(NOISE), Payload::Samples, stamp)?;
-        let wanted: Vec<Wanted> = training
-            .iter()
-            .map(|region| Wanted {
-                path: &region.path,
-                piece: Piece {
-                    start_s: Some(region.start_s),
-                    end_s: Some(region.end_s),
-                    must_sound: true,
-                },
-            })
-            .collect();
         let mut n_samples = 0;
         let take = |_, outcome: Result<Sound, Fault>| {
             // The file itself was measured and is sound; a silent stretch of it is no loss.
@@ -291,71 +309,104 @@ impl Run<'_> {
             }
             Ok(())
         };
-        self.for_each(&wanted, None, content, "noise stored", take)?;
+        self.for_each(training, None, content, "noise stored", take)?;
         shard.finish()?;
         Ok(n_samples)
     }
 
-    /// Hands on every wanted stretch in order, decoded in parallel a window of files at a time, and every file to `content`.
-    fn for_each(
+    /// Hands on every stretch in order, and every file to `content`. Files are decoded in parallel, a window of them at a time,
+    /// while those of the window before are taken.
+    fn for_each<S: Stretch>(
         &self,
-        wanted: &[Wanted],
+        stretches: &[S],
         plan: Option<&LogMel>,
         content: &mut Content,
         what: &str,
         mut take: impl FnMut(usize, Result<Sound, Fault>) -> Result<(), IngestError>,
     ) -> Result<(), IngestError> {
-        let n_done = AtomicUsize::new(0);
-        let groups = groups(wanted);
-        let mut rest = groups.as_slice();
-        while !rest.is_empty() {
-            let (window, later) = rest.split_at(self.window(wanted, rest));
-            rest = later;
-            let read: Vec<Read> = self.workers.install(|| {
-                window
-                    .par_iter()
-                    .map(|group| {
-                        if self.watch.stopped() {
-                            return Err(IngestError::Stopped);
-                        }
-                        let group_wanted = &wanted[group.clone()];
-                        let digest = is_first_of_file(wanted, group)
-                            .then(|| digest_of(&self.source.join(group_wanted[0].path)));
-                        let outcomes = self.decode(group_wanted, plan);
-                        let n_done = n_done.fetch_add(group.len(), Ordering::Relaxed) + group.len();
-                        self.watch.progress(n_done, wanted.len(), what);
-                        Ok(Read { digest, outcomes })
-                    })
-                    .collect::<Result<_, _>>()
-            })?;
-            for (group, Read { digest, outcomes }) in window.iter().zip(read) {
-                if let Some(digest) = digest {
-                    content.take(wanted[group.start].path, digest);
+        // No window waits between the one that is decoded and the one that is taken.
+        let (sender, windows) = sync_channel(0);
+        thread::scope(|scope| -> Result<(), IngestError> {
+            scope.spawn(|| {
+                let sender = sender;
+                let n_done = AtomicUsize::new(0);
+                let done = |n_more| {
+                    let n_done = n_done.fetch_add(n_more, Ordering::Relaxed) + n_more;
+                    self.watch.progress(n_done, stretches.len(), what);
+                };
+                let mut end = 0;
+                while end < stretches.len() {
+                    let window = self.window(stretches, end);
+                    end = window.last().expect("a window has a group").end;
+                    let read = self.read(&window, stretches, plan, done);
+                    // Nobody listens where a window could not be taken.
+                    if sender.send((window, read)).is_err() {
+                        return;
+                    }
                 }
-                for (at, outcome) in group.clone().zip(outcomes) {
-                    take(at, outcome)?;
+            });
+            for (window, read) in windows {
+                for (group, Read { digest, outcomes }) in window.into_iter().zip(read?) {
+                    if let Some(digest) = digest {
+                        content.take(stretches[group.start].path(), digest);
+                    }
+                    for (at, outcome) in group.zip(outcomes) {
+                        take(at, outcome)?;
+                    }
                 }
             }
-        }
+            Ok(())
+        })?;
         if self.watch.stopped() {
             return Err(IngestError::Stopped);
         }
         Ok(())
     }
 
-    /// How many groups fit into one window.
-    fn window(&self, wanted: &[Wanted], groups: &[Range<usize>]) -> usize {
-        let mut n_bytes = 0;
-        let fits = groups.iter().take(WINDOW_FILES).take_while(|group| {
-            let path = self.source.join(wanted[group.start].path);
-            n_bytes += fs::metadata(path).map_or(0, |metadata| metadata.len());
-            n_bytes <= WINDOW_BYTES
-        });
-        fits.count().max(1)
+    /// The next groups of stretches: neighbours that are cut from the same file.
+    fn window<S: Stretch>(&self, stretches: &[S], from: usize) -> Vec<Range<usize>> {
+        let (mut window, mut n_bytes, mut at) = (Vec::new(), 0, from);
+        while at < stretches.len()
+            && window.len() < WINDOW_FILES * self.workers.current_num_threads()
+        {
+            let path = stretches[at].path();
+            n_bytes += fs::metadata(self.source.join(path)).map_or(0, |metadata| metadata.len());
+            if n_bytes > WINDOW_BYTES && !window.is_empty() {
+                break;
+            }
+            let of_file = stretches[at..].iter().take(MAX_PIECES);
+            let n_pieces = of_file.take_while(|next| next.path() == path).count();
+            window.push(at..at + n_pieces);
+            at += n_pieces;
+        }
+        window
     }
 
-    fn decode(&self, group: &[Wanted], plan: Option<&LogMel>) -> Vec<Result<Sound, Fault>> {
-        let pieces: Vec<Piece> = group.iter().map(|wanted| wanted.piece).collect();
+    /// Decodes groups of stretches, all of them at once.
+    fn read<S: Stretch>(
+        &self,
+        window: &[Range<usize>],
+        stretches: &[S],
+        plan: Option<&LogMel>,
+        done: impl Fn(usize) + Sync,
+    ) -> Result<Vec<Read>, IngestError> {
+        let read = |group: &Range<usize>| {
+            if self.watch.stopped() {
+                return Err(IngestError::Stopped);
+            }
+            let path = stretches[group.start].path();
+            let before = group.start.checked_sub(1).map(|at| stretches[at].path());
+            let digest = (before != Some(path)).then(|| digest_of(&self.source.join(path)));
+            let outcomes = self.decode(&stretches[group.clone()], plan);
+            done(group.len());
+            Ok(Read { digest, outcomes })
+        };
+        self.workers
+            .install(|| window.par_iter().map(read).collect())
+    }
+
+    fn decode<S: Stretch>(&self, group: &[S], plan: Option<&LogMel>) -> Vec<Result<Sound, Fault>> {
+        let pieces: Vec<Piece> = group.iter().map(Stretch::piece).collect();
         let demand = Demand {
             sample_rate_hz: self.frontend.sample_rate_hz,
             min_samples: if plan.is_some() {
@@ -377,20 +428,10 @@ impl Run<'_> {
                 frames: frames.unwrap_or_default(),
             }
         };
-        cut(&self.source.join(group[0].path), &pieces, demand)
+        cut(&self.source.join(group[0].path()), &pieces, demand)
             .into_iter()
             .map(|cut| cut.map(sound))
             .collect()
-    }
-
-    fn reject(&self, wanted: &Wanted, fault: Fault) -> Reject {
-        Reject {
-            path: wanted.path.to_owned(),
-            start_s: wanted.piece.start_s,
-            end_s: wanted.piece.end_s,
-            reason: fault.reason,
-            message: fault.message,
-        }
     }
 
     /// Ends the run as soon as its share of bad clips is certain to be too large.
@@ -422,38 +463,6 @@ impl Run<'_> {
         }
         write_whole(&self.into.join(REJECTS), text.as_bytes())
     }
-}
-
-impl<'a> Wanted<'a> {
-    fn clip(row: &'a Utterance) -> Self {
-        let piece = Piece {
-            start_s: row.start_s,
-            end_s: row.end_s,
-            must_sound: row.label != SILENCE,
-        };
-        Wanted {
-            path: &row.path,
-            piece,
-        }
-    }
-}
-
-/// Neighbours that are cut from the same file.
-fn groups(wanted: &[Wanted]) -> Vec<Range<usize>> {
-    let mut groups: Vec<Range<usize>> = Vec::new();
-    for (at, want) in wanted.iter().enumerate() {
-        match groups.last_mut() {
-            Some(group) if wanted[group.start].path == want.path && group.len() < MAX_PIECES => {
-                group.end = at + 1
-            }
-            _ => groups.push(at..at + 1),
-        }
-    }
-    groups
-}
-
-fn is_first_of_file(wanted: &[Wanted], group: &Range<usize>) -> bool {
-    group.start == 0 || wanted[group.start - 1].path != wanted[group.start].path
 }
 
 fn first_messages(rejects: &[Reject]) -> Vec<String> {

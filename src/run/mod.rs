@@ -289,7 +289,7 @@ impl<'a> Run<'a> {
         let student = self.teach(&full, &team, watch)?;
         watch.step("judge on the test split");
         let report = self.report(&trials, &full, &team, student.as_ref())?;
-        pack::pack(self, &full.chosen, &team, student.as_ref(), &report)?;
+        pack::pack(self, &full, &team, student.as_ref(), &report)?;
         report::write_html(&report, &self.folder.join("report.html"))?;
         // Written last: a run with this file is done.
         report::write_json(&report, &report_path)?;

@@ -1,19 +1,20 @@
-//! The bundles of a finished run: `single.auricle` and `ensemble.auricle` in its folder.
+//! The bundles of a finished run in its folder: `single.auricle`, `ensemble.auricle` and one for each baseline, so that all that was
+//! compared can listen, and be judged further.
 
 use std::collections::BTreeMap;
 
 use super::team::Team;
-use super::{Run, RunError};
+use super::{Full, Run, RunError};
 use crate::bundle::{self, Bundle, LanguageSpec};
 use crate::evaluate::report::System;
 use crate::evaluate::{Judgement, Report};
 use crate::model::Combination;
 use crate::search::Member;
 
-/// Writes the bundles: the single model, the ensemble, and its student where there is one.
+/// Writes the bundles: the single model, the ensemble, the baselines, and the ensemble's student where there is one.
 pub(super) fn pack(
     run: &Run,
-    single: &Member,
+    full: &Full,
     team: &Team,
     student: Option<&Member>,
     report: &Report,
@@ -26,17 +27,19 @@ pub(super) fn pack(
         }
         Ok(bundle(run, members, combination, report, system)?.save(&run.folder.join(name))?)
     };
-    save(&[single], &alone, report.single.value(), "single.auricle")?;
+    let single = report.single.value();
+    save(&[&full.chosen], &alone, single, "single.auricle")?;
     let members: Vec<&Member> = team.members.iter().collect();
     let system = report.ensemble.value();
     save(&members, &team.combination, system, "ensemble.auricle")?;
+    // The report has them in this order, and the student behind them.
+    let mut systems = report.baselines.iter();
+    for baseline in &full.baselines {
+        let name = format!("{}.auricle", baseline.name);
+        save(&[baseline], &alone, systems.next(), &name)?;
+    }
     if let Some(student) = student {
-        save(
-            &[student],
-            &alone,
-            report.baselines.last(),
-            "student.auricle",
-        )?;
+        save(&[student], &alone, systems.next(), "student.auricle")?;
     }
     Ok(())
 }

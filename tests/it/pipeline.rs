@@ -126,26 +126,33 @@ fn a_run_learns_judges_packs_and_a_second_one_says_that_all_is_done() {
         );
     }
 
-    // The packed bundle, judged on the same clips by the stepping network, says the same.
-    let (status, text) = auricle(&[
-        "evaluate".as_ref(),
-        folder.join("single.auricle").as_ref(),
-        "--data".as_ref(),
-        place.corpus.as_ref(),
-        "--list".as_ref(),
-        "splits.tsv".as_ref(),
-        "--split".as_ref(),
-        "test".as_ref(),
-        "--format".as_ref(),
-        "json".as_ref(),
-    ]);
-    assert!(status, "{text}");
-    let packed: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let expected = serde_json::to_value(single.test.value().unwrap()).unwrap();
-    assert_eq!(packed["judgement"]["confusion"], expected["confusion"]);
-    let difference = packed["judgement"]["cross_entropy"].as_f64().unwrap()
-        - expected["cross_entropy"].as_f64().unwrap();
-    assert!(difference.abs() < 1e-3, "{difference}");
+    // The packed bundles, judged on the same clips by the stepping network, say the same.
+    let of_baseline = &judged.baselines[0];
+    assert!(text.contains("baseline-plain.auricle"), "{text}");
+    for (name, system) in [
+        ("single.auricle", single),
+        ("baseline-plain.auricle", of_baseline),
+    ] {
+        let (status, text) = auricle(&[
+            "evaluate".as_ref(),
+            folder.join(name).as_ref(),
+            "--data".as_ref(),
+            place.corpus.as_ref(),
+            "--list".as_ref(),
+            "splits.tsv".as_ref(),
+            "--split".as_ref(),
+            "test".as_ref(),
+            "--format".as_ref(),
+            "json".as_ref(),
+        ]);
+        assert!(status, "{text}");
+        let packed: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let expected = serde_json::to_value(system.test.value().unwrap()).unwrap();
+        assert_eq!(packed["judgement"]["confusion"], expected["confusion"]);
+        let difference = packed["judgement"]["cross_entropy"].as_f64().unwrap()
+            - expected["cross_entropy"].as_f64().unwrap();
+        assert!(difference.abs() < 1e-3, "{name}: {difference}");
+    }
 
     // And it hears a tone in a longer recording, at its time.
     let mut samples = tones::hiss(16_000, 1);

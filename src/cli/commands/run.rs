@@ -107,13 +107,18 @@ pub(super) fn whole(
         writeln!(out, "all of it was done already; nothing was run again")?;
     }
     writeln!(out, "\n{}", text::summary(&finished.report))?;
-    for name in [
+    let baselines = recipe.baselines.iter();
+    let names = [
         "report.html",
         "report.json",
         "single.auricle",
         "ensemble.auricle",
         "student.auricle",
-    ] {
+    ]
+    .map(str::to_owned)
+    .into_iter()
+    .chain(baselines.map(|baseline| format!("baseline-{}.auricle", baseline.name)));
+    for name in names {
         let path = finished.folder.join(name);
         if path.exists() {
             writeln!(out, "  {}", path.display())?;
