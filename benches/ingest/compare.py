@@ -10,8 +10,8 @@ manifest written. lhotse opens and decodes each file (`Recording.from_file`, `lo
 `compliance.kaldi.fbank` does so on samples that soundfile decoded, since torchaudio no longer decodes by itself. Both keep nothing, have one
 torch thread a worker, and are timed from when their imports are done. Wall and CPU time (all processes) of each round, and the median.
 
-With --memory the list is repeated (through links to the folder) to so many files, and the peak of resident memory is shown of
-ours and of one worker of lhotse. Needs Linux or macOS.
+With --memory a list of the smallest number of files is repeated (through links to the folder) to each of the others, and the peak of
+resident memory is shown of ours and of one worker of lhotse. Needs Linux or macOS.
 """
 
 import argparse
@@ -221,16 +221,19 @@ def speed(args, files):
 
 
 def memory(args, files):
+    # As many as are asked for at least, from the whole listing: a repeated list has the same mix of lengths, whatever its size.
+    n_once = min(min(args.memory), len(files))
+    once = [files[at * len(files) // n_once] for at in range(n_once)]
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         print(f"{'files':>9}{'auricle MiB':>13}{'wall s':>9}{'lhotse worker MiB':>19}{'wall s':>9}")
         for n in args.memory:
             repeated = []
-            for copy in range(-(-n // len(files))):
+            for copy in range(-(-n // n_once)):
                 link = root / f"copy{copy:03}"
                 if not link.exists():
                     link.symlink_to(args.data)
-                repeated += [(f"{link.name}/{path}", label) for path, label in files]
+                repeated += [(f"{link.name}/{path}", label) for path, label in once]
             repeated = repeated[:n]
             mine = ours(args.auricle, root, repeated)
             theirs = peer("lhotse", [str(root / path) for path, _ in repeated])

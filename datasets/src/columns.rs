@@ -13,12 +13,7 @@ use crate::table::{Table, read_text};
 ///
 /// A file that cannot be read, or that has no such column.
 pub fn read_column(path: &Path, name: &str) -> Result<BTreeMap<u64, String>, ManifestError> {
-    let absent = |found: String| ManifestError::Row {
-        path: path.to_path_buf(),
-        line: 1,
-        found,
-        expected: format!("a column `{name}`"),
-    };
+    let absent = |found: String| ManifestError::row(path, 1, found, format!("a column `{name}`"));
     if path
         .extension()
         .is_some_and(|e| e.eq_ignore_ascii_case("jsonl"))

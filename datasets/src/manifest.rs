@@ -48,6 +48,22 @@ pub enum ManifestError {
     },
 }
 
+impl ManifestError {
+    pub(crate) fn row(
+        path: &Path,
+        line: u64,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self::Row {
+            path: path.to_path_buf(),
+            line,
+            found: found.into(),
+            expected: expected.into(),
+        }
+    }
+}
+
 /// A row of a manifest that a user brings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ManifestRow {
@@ -134,7 +150,8 @@ pub fn read_csv(path: &Path) -> Result<Vec<ManifestRow>, ManifestError> {
     let mut rows = Vec::new();
     for row in table.rows() {
         let row = row?;
-        let fault = |found: String, expected: &str| fault(path, row.line, found, expected);
+        let fault =
+            |found: String, expected: &str| ManifestError::row(path, row.line, found, expected);
         let seconds = |column, name: &str| match row.get(column) {
             None => Ok(None),
             Some(text) => text
@@ -207,7 +224,7 @@ pub fn read_jsonl_rows(path: &Path) -> Result<Vec<ManifestRow>, ManifestError> {
                     .map(str::trim)
                     .filter(|split| !split.is_empty()),
             )
-            .map_err(|(found, expected)| fault(path, line, found, &expected))?;
+            .map_err(|(found, expected)| ManifestError::row(path, line, found, expected))?;
             let row = ManifestRow {
                 path: row.path,
                 label: row.label.trim().to_owned(),
@@ -261,7 +278,7 @@ fn json_lines<T: DeserializeOwned>(
             // serde counts lines within the one line it sees, which would only mislead.
             let said = error.to_string();
             let said = said.split(" at line ").next().unwrap_or_default();
-            fault(
+            ManifestError::row(
                 path,
                 line_number,
                 format!("{said} (column {})", error.column()),
@@ -271,15 +288,6 @@ fn json_lines<T: DeserializeOwned>(
         rows.push((line_number, row));
     }
     Ok(rows)
-}
-
-fn fault(path: &Path, line: u64, found: String, expected: &str) -> ManifestError {
-    ManifestError::Row {
-        path: path.to_path_buf(),
-        line,
-        found,
-        expected: expected.to_owned(),
-    }
 }
 
 fn parse_split(text: Option<&str>) -> Result<Option<Split>, (String, String)> {
@@ -292,7 +300,8 @@ fn parse_split(text: Option<&str>) -> Result<Option<Split>, (String, String)> {
 }
 
 fn checked(path: &Path, row: ManifestRow) -> Result<ManifestRow, ManifestError> {
-    let fault = |found: String, expected: &str| Err(fault(path, row.line, found, expected));
+    let fault =
+        |found: String, expected: &str| Err(ManifestError::row(path, row.line, found, expected));
     if row.path.as_os_str().is_empty() {
         return fault("an empty path".into(), "an audio file");
     }

@@ -120,12 +120,7 @@ fn fault(path: &Path, error: csv::Error) -> ManifestError {
         ),
         _ => (error.to_string(), "a row of the table".to_owned()),
     };
-    ManifestError::Row {
-        path: path.to_path_buf(),
-        line,
-        found,
-        expected,
-    }
+    ManifestError::row(path, line, found, expected)
 }
 
 /// The text of a file, without a byte order mark. UTF-8, or UTF-16 where the mark says so.
@@ -142,12 +137,7 @@ pub(crate) fn read_text(path: &Path) -> Result<String, ManifestError> {
             .iter()
             .filter(|&&b| b == b'\n')
             .count() as u64;
-        ManifestError::Row {
-            path: path.to_path_buf(),
-            line,
-            found: "bytes that are not UTF-8".to_owned(),
-            expected: "UTF-8 text".to_owned(),
-        }
+        ManifestError::row(path, line, "bytes that are not UTF-8", "UTF-8 text")
     })?;
     Ok(match text.strip_prefix('\u{feff}') {
         Some(rest) => rest.to_owned(),
@@ -167,11 +157,9 @@ fn utf16_text(path: &Path, bytes: &[u8], is_little_endian: bool) -> Result<Strin
     let text: Result<String, _> = char::decode_utf16(units).collect();
     match text {
         Ok(text) if rest.is_empty() => Ok(text),
-        _ => Err(ManifestError::Row {
-            path: path.to_path_buf(),
-            line: 0,
-            found: "bytes that are not UTF-16, though the file begins with its mark".to_owned(),
-            expected: "UTF-8 or UTF-16 text".to_owned(),
-        }),
+        _ => {
+            let found = "bytes that are not UTF-16, though the file begins with its mark";
+            Err(ManifestError::row(path, 0, found, "UTF-8 or UTF-16 text"))
+        }
     }
 }

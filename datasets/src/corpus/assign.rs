@@ -150,11 +150,8 @@ fn read_list(
     let mut rows = HashMap::new();
     for row in table.rows() {
         let row = row?;
-        let fault = |found: String, expected: String| ManifestError::Row {
-            path: table.path.clone(),
-            line: row.line,
-            found,
-            expected,
+        let fault = |found: String, expected: &str| {
+            CorpusError::from(ManifestError::row(&table.path, row.line, found, expected))
         };
         let name = row.get(Some(side)).unwrap_or_default();
         let split = names
@@ -165,10 +162,10 @@ fn read_list(
                 .iter()
                 .filter_map(|(_, known)| known.map(String::as_str))
                 .collect();
-            return Err(fault(format!("split `{name}`"), known.join(" or ")).into());
+            return Err(fault(format!("split `{name}`"), &known.join(" or ")));
         };
         let Some(clip) = row.get(Some(file)) else {
-            return Err(fault("an empty path".into(), "an audio file".into()).into());
+            return Err(fault("an empty path".into(), "an audio file"));
         };
         let listed = ListRow {
             speaker: known_speaker(row.get(speaker)),
@@ -180,7 +177,7 @@ fn read_list(
             .insert(clip.trim_start_matches("./").to_owned(), listed)
             .is_some()
         {
-            return Err(fault(format!("{clip} again"), "each clip once".into()).into());
+            return Err(fault(format!("{clip} again"), "each clip once"));
         }
     }
     Ok(rows)

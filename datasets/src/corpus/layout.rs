@@ -225,12 +225,8 @@ fn listed(
         });
     }
     if let Some((first, again)) = listed_twice(&rows) {
-        return Err(CorpusError::Manifest(ManifestError::Row {
-            path,
-            line: again.line,
-            found: format!("{} again, as on line {}", again.path.display(), first.line),
-            expected: "each clip once".into(),
-        }));
+        let found = format!("{} again, as on line {}", again.path.display(), first.line);
+        return Err(ManifestError::row(&path, again.line, found, "each clip once").into());
     }
     for row in &mut rows {
         if row.speaker.is_none() {

@@ -50,19 +50,16 @@ impl Rows {
             {
                 return Ok(());
             }
-            return Err(CorpusError::Manifest(ManifestError::Row {
-                path: list.to_path_buf(),
-                line: row.line,
-                found: format!(
-                    "{} again, as `{}` in {} and now `{}` in {}",
-                    row.path.display(),
-                    first.label,
-                    first.split.map_or("no split", Split::name),
-                    row.label,
-                    row.split.map_or("no split", Split::name),
-                ),
-                expected: "each clip on one side under one label".into(),
-            }));
+            let found = format!(
+                "{} again, as `{}` in {} and now `{}` in {}",
+                row.path.display(),
+                first.label,
+                first.split.map_or("no split", Split::name),
+                row.label,
+                row.split.map_or("no split", Split::name),
+            );
+            let expected = "each clip on one side under one label";
+            return Err(row_fault(list, row.line, found, expected));
         }
         self.places.insert(row.path.clone(), self.rows.len());
         self.rows.push(row);
@@ -115,12 +112,7 @@ fn part_name(root: &Path, part: &str) -> String {
 
 /// An error about a row of a published list.
 fn row_fault(list: &Path, line: u64, found: String, expected: &str) -> CorpusError {
-    CorpusError::Manifest(ManifestError::Row {
-        path: list.to_path_buf(),
-        line,
-        found,
-        expected: expected.to_owned(),
-    })
+    ManifestError::row(list, line, found, expected).into()
 }
 
 #[cfg(test)]
