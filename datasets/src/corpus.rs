@@ -290,7 +290,7 @@ pub fn scan(root: &Path, spec: &CorpusSpec) -> Result<Vec<Utterance>, CorpusErro
     if let Some(percent) = spec.labels.unknown_percent {
         cap_unknown(&mut utterances, percent, spec.seed);
     }
-    // It lies where the longer rows of the list lay.
+    // It took the place of the longer rows of the list: what they had more is given back.
     utterances.shrink_to_fit();
     utterances.sort_by(Utterance::order);
     Ok(utterances)
