@@ -221,8 +221,8 @@ def speed(args, files):
 
 
 def memory(args, files):
-    # As many as are asked for at least, from the whole listing: a repeated list has the same mix of lengths, whatever its size.
-    n_once = min(min(args.memory), len(files))
+    # The shortest list that is asked for, drawn evenly from all files: however often it is repeated, its mix of lengths stays.
+    n_once = min(*args.memory, len(files))
     once = [files[at * len(files) // n_once] for at in range(n_once)]
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
