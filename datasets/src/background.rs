@@ -194,9 +194,9 @@ fn by_position(file: &NoiseFile, clip_ms: u32) -> Vec<NoiseRegion> {
     ]
 }
 
-/// Crops of noise that become the class `_silence_`: in each split, `silence_percent` of its keyword clips, each
-/// `clip_ms` long, drawn by the seed from that split's regions in turn. Silence that the corpus brings along, as
-/// published test sets do, counts first. None where the task has no such class.
+/// Crops of noise that become the class `_silence_`, or `_unknown_` where noise is none: in each split, `silence_percent`
+/// of its keyword clips, each `clip_ms` long, drawn by the seed from that split's regions in turn. Silence that the corpus
+/// brings along, as published test sets do, counts first. None where the task asks for none.
 ///
 /// Crops of one split may overlap where noise is short; crops of two splits never do.
 pub fn silence_rows(
@@ -204,7 +204,7 @@ pub fn silence_rows(
     regions: &[NoiseRegion],
     spec: &CorpusSpec,
 ) -> Result<Vec<Utterance>, CorpusError> {
-    let (true, Some(percent)) = (spec.labels.silence, spec.labels.silence_percent) else {
+    let Some((class, percent)) = spec.labels.noise() else {
         return Ok(Vec::new());
     };
     let clip_s = f64::from(spec.clip_ms) / 1000.0;
@@ -235,7 +235,7 @@ pub fn silence_rows(
             let start_ms = rng.random_range(first_ms..=last_ms);
             rows.push(Utterance {
                 path: region.path.clone(),
-                label: SILENCE.to_owned(),
+                label: class.to_owned(),
                 speaker: None,
                 split,
                 start_s: Some(start_ms as f64 / 1000.0),
@@ -342,6 +342,21 @@ mod tests {
         check_silence(&noise(6, 60.0), NoiseDivision::File);
         check_silence(&noise(3, 1.0), NoiseDivision::File);
         check_silence(&noise(1, 7.003), NoiseDivision::Position);
+    }
+
+    #[test]
+    fn noise_that_is_no_class_of_its_own_is_unknown() {
+        let mut spec = spec(NoiseDivision::Position);
+        (spec.labels.unknown, spec.labels.silence) = (true, false);
+        let regions = divide(&noise(6, 60.0), &spec);
+        let rows = silence_rows(&keyword_clips(50), &regions, &spec).unwrap();
+        assert_eq!(rows.len(), 3 * 5);
+        assert!(rows.iter().all(|row| row.label == "_unknown_"));
+        spec.labels.silence_percent = None;
+        assert_eq!(
+            silence_rows(&keyword_clips(50), &regions, &spec).unwrap(),
+            []
+        );
     }
 
     #[test]

@@ -27,9 +27,10 @@ pub struct LabelSpec {
     /// Speech Commands: 10). `None` keeps all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown_percent: Option<f64>,
-    /// Whether crops of background noise become the class `_silence_`.
+    /// Whether silence and noise are a class of their own, `_silence_`.
     pub silence: bool,
-    /// How many `_silence_` crops to make in each split, as a percentage of its keyword clips (the convention: 10).
+    /// How many crops of background noise to make in each split, as a percentage of its keyword clips (the convention:
+    /// 10). They are `_silence_`, or where that is no class `_unknown_`: one more thing that is no keyword.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silence_percent: Option<f64>,
 }
@@ -77,14 +78,21 @@ impl LabelSpec {
                 "nothing".into(),
                 "a share beside `silence = true`, such as 10",
             )),
-            (true, Some(p)) if percent(p) => None,
+            (silence, Some(p)) if percent(p) && (silence || self.unknown) => None,
             (false, None) => None,
             (_, Some(p)) => Some((
                 "labels.silence_percent",
                 format!("{p}"),
-                "a share above 0 %, beside `silence = true`",
+                "a share above 0 %, beside `silence = true` or `unknown = true`",
             )),
         }
+    }
+
+    /// The class of crops of background noise, and how many of them there are, as a percentage of the keyword clips;
+    /// `None` where the task has none.
+    pub fn noise(&self) -> Option<(&'static str, f64)> {
+        let class = if self.silence { SILENCE } else { UNKNOWN };
+        self.silence_percent.map(|percent| (class, percent))
     }
 
     /// The class of a word, or `None` when the task has no use for it.
@@ -281,6 +289,13 @@ mod tests {
             .fault()
             .is_some()
         );
+        let noise = |unknown| LabelSpec {
+            silence_percent: Some(10.0),
+            ..spec(&["yes"], unknown, false)
+        };
+        assert!(noise(false).fault().is_some(), "noise of no class");
+        assert!(noise(true).fault().is_none());
+        assert_eq!(noise(true).noise(), Some((UNKNOWN, 10.0)));
         assert!(
             LabelSpec {
                 unknown_percent: Some(-1.0),

@@ -189,10 +189,11 @@ pub enum SynthEngine {
 Examples:
   auricle dataset synth --words hey_robin,lights_out --into own_words
   auricle run own_words/recipe.toml --data own_words
-  auricle dataset synth --words lumo --languages en,de --near-misses 12 --into lumo
+  auricle dataset synth --words lumo --languages de --candidates german.txt --into lumo
   auricle dataset synth --words lumo --engine piper --piper-voices voices --languages en --into lumo
 
-Near misses are found by espeak-ng's sounds, whichever program speaks; --near-misses 0 does without it.")]
+What is said beside the words is chosen by espeak-ng's sounds, whichever program speaks; --near-misses 0 --readings 0 does
+without it.")]
 pub struct SynthArgs {
     /// The words, `_` for a space
     #[arg(long, value_name = "WORDS", value_delimiter = ',', required = true)]
@@ -206,6 +207,9 @@ pub struct SynthArgs {
     /// Folder of piper's voices: `*.onnx` with `*.onnx.json` beside them
     #[arg(long, value_name = "DIR", required_if_eq("engine", "piper"))]
     pub piper_voices: Option<PathBuf>,
+    /// Leave flite aside: where it is installed, its English voices speak beside espeak-ng's, for training only
+    #[arg(long)]
+    pub without_flite: bool,
     /// Whose accents speak: languages or espeak-ng voices
     #[arg(
         long,
@@ -214,20 +218,23 @@ pub struct SynthArgs {
         default_value = "en"
     )]
     pub languages: Vec<String>,
-    /// Words that sound nearly alike, for each word
-    #[arg(long, value_name = "N", default_value_t = 12)]
+    /// The most words that sound nearly alike, for each word
+    #[arg(long, value_name = "N", default_value_t = 6)]
     pub near_misses: usize,
-    /// A list of words, one a line, to look for near misses in besides everyday English
+    /// Clips of each voice reading other words aloud, a row of them at a time
+    #[arg(long, value_name = "N", default_value_t = 48)]
+    pub readings: usize,
+    /// A list of words, one a line, for near misses and readings: besides everyday English, in place of it for other languages
     #[arg(long, value_name = "FILE")]
     pub candidates: Option<PathBuf>,
     /// Synthetic voices, 30 to 2,000
-    #[arg(long, value_name = "N", default_value_t = 80)]
+    #[arg(long, value_name = "N", default_value_t = 100)]
     pub voices: usize,
     /// How often each voice says each word
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", default_value_t = 8)]
     pub takes: usize,
     /// Milliseconds of a clip
-    #[arg(long, value_name = "MS", default_value_t = 1000)]
+    #[arg(long, value_name = "MS", default_value_t = 1500)]
     pub clip_ms: u32,
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

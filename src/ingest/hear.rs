@@ -30,7 +30,7 @@ pub fn task_rows(
 ) -> Result<Vec<ManifestRow>, IngestError> {
     let utterances = scan(source, spec)?;
     let mut rows: Vec<ManifestRow> = utterances.iter().cloned().map(Into::into).collect();
-    if spec.labels.silence {
+    if spec.labels.noise().is_some() {
         let noise = noise_files(source, &spec.background)?;
         let divided = workers(n_workers)?
             .install(|| divide_noise(source, &noise, &utterances, spec, SOME_RATE_HZ, watch))?;

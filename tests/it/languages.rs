@@ -261,6 +261,8 @@ fn a_list_of_words_becomes_a_corpus_with_near_misses_and_a_recipe() {
             "1",
             "--near-misses",
             "2",
+            "--readings",
+            "3",
             "--languages",
             "en-us",
         ];

@@ -63,7 +63,7 @@ fn every_recipe_runs_in_its_smoke_form_over_tones() {
             };
         }
         let folders = &recipe.data.background.folders;
-        if recipe.data.labels.silence || !folders.is_empty() {
+        if recipe.data.labels.noise().is_some() || !folders.is_empty() {
             let folder = folders.first().map(PathBuf::as_path);
             let noise = corpus.join(folder.unwrap_or(Path::new("_background_noise_")));
             fs::create_dir_all(&noise).unwrap();

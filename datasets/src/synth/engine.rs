@@ -15,7 +15,7 @@ pub trait Engine: Sync {
     /// Lists its voices and timbres.
     fn installed(&self) -> Result<Installed, SynthError>;
 
-    /// Speaks a word. Returns its samples at [`SAMPLE_RATE_HZ`](super::SAMPLE_RATE_HZ); the same utterance sounds the same again.
+    /// Speaks the text of an utterance. Returns its samples at [`SAMPLE_RATE_HZ`](super::SAMPLE_RATE_HZ); the same utterance sounds the same again.
     fn speak(&self, utterance: &SynthUtterance) -> Result<Vec<i16>, SynthError>;
 }
 
@@ -32,6 +32,8 @@ pub struct Installed {
     pub variants: BTreeSet<String>,
     /// How accents and timbres come together.
     pub timbres: Timbres,
+    /// Voices beside these, too few to hold any back: they speak for training only.
+    pub for_training: Vec<String>,
 }
 
 /// How accents and timbres come together.

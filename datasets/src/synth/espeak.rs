@@ -6,6 +6,7 @@ use std::process::Command;
 use super::engine::{Engine, Installed, Timbres};
 use super::near::sounds_of;
 use super::program::{describe, run};
+use super::wave::samples_of;
 use super::{SAMPLE_RATE_HZ, SynthError, SynthUtterance};
 
 /// espeak-ng on this machine.
@@ -117,6 +118,7 @@ impl Engine for Espeak {
             accents: accents.collect(),
             variants,
             timbres: Timbres::OfAnyAccent,
+            for_training: Vec::new(),
         })
     }
 
@@ -127,48 +129,12 @@ impl Engine for Espeak {
             .args(["-p", &utterance.pitch.to_string()])
             .args(["-s", &utterance.speed_wpm.to_string()])
             .args(["-a", &utterance.amplitude.to_string()])
-            .args([
-                "-z",
-                "-b",
-                "1",
-                "--stdout",
-                "--",
-                &utterance.word.replace('_', " "),
-            ]);
+            .args(["-z", "-b", "1", "--stdout", "--", &utterance.text]);
         let output = run(&mut command, &[])?;
-        samples_of(&output.stdout).map_err(|found| SynthError::Program {
+        samples_of(&output.stdout, SAMPLE_RATE_HZ).map_err(|found| SynthError::Program {
             command: describe(&command),
             found: found.to_owned(),
             expected: "a WAV of 16-bit mono speech at 22,050 Hz",
         })
     }
-}
-
-/// The samples of a WAV that came through a pipe, so that the sizes in its header are not those of what follows.
-fn samples_of(wav: &[u8]) -> Result<Vec<i16>, &'static str> {
-    let (riff, mut rest) = wav.split_at_checked(12).ok_or("no output")?;
-    if &riff[..4] != b"RIFF" || &riff[8..] != b"WAVE" {
-        return Err("output that is no WAV");
-    }
-    let mut is_ours = false;
-    while let Some((header, body)) = rest.split_at_checked(8) {
-        let n_bytes = u32::from_le_bytes(header[4..].try_into().expect("four bytes")) as usize;
-        match &header[..4] {
-            b"fmt " => {
-                let format = body.get(..16).ok_or("a header that is cut off")?;
-                let rate = u32::from_le_bytes(format[4..8].try_into().expect("four bytes"));
-                is_ours = format[..4] == [1, 0, 1, 0]
-                    && rate == SAMPLE_RATE_HZ
-                    && format[14..16] == [16, 0];
-            }
-            b"data" if is_ours => {
-                let (pairs, _) = body.as_chunks::<2>();
-                return Ok(pairs.iter().map(|&pair| i16::from_le_bytes(pair)).collect());
-            }
-            b"data" => return Err("another sample format"),
-            _ => {}
-        }
-        rest = body.get(n_bytes..).unwrap_or_default();
-    }
-    Err("a WAV without samples")
 }

@@ -1,5 +1,6 @@
 //! Making the corpus: a folder per word, a table of splits, and noise. A second run finds it done.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -10,7 +11,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::wave::{add_hiss, fade_ends, is_complete, read_wav, samples_in, word_range, write_wav};
-use super::{Engine, SAMPLE_RATE_HZ, SynthError, SynthSpec, SynthUtterance, noise, plan};
+use super::{Engine, READING, SAMPLE_RATE_HZ, SynthError, SynthSpec, SynthUtterance, noise, plan};
 use crate::augment::rms;
 use crate::corpus::BACKGROUND_NOISE;
 use crate::partial::{Durability, write_whole};
@@ -35,7 +36,7 @@ pub struct Generated {
 
 /// Makes a synthetic corpus in the folder `into`, or what is missing of it.
 ///
-/// It writes `<word>/<speaker>_nohash_<take>.wav`, `splits.tsv` (path, speaker, split, synthetic, voice, pitch,
+/// It writes `<word>/<speaker>_nohash_<take>.wav`, readings likewise in [`READING`], `splits.tsv` (path, speaker, split, synthetic, voice, pitch,
 /// speed_wpm, amplitude, hiss_dbfs), `_background_noise_/*.wav` and `synth.json` (the spec, and which program spoke).
 /// `progress` hears how many files are done and how many there will be; `stopped` is asked before each.
 ///
@@ -51,13 +52,15 @@ pub fn generate(
     stopped: &(dyn Fn() -> bool + Sync),
 ) -> Result<Generated, SynthError> {
     let utterances = plan(spec, &engine.installed()?)?;
+    let speakers: BTreeSet<&str> = utterances.iter().map(|u| u.speaker.as_str()).collect();
     describe(spec, into, engine)?;
     let folders = spec
         .words
         .iter()
         .chain(&spec.unknown_words)
         .map(String::as_str);
-    for folder in folders.chain([BACKGROUND_NOISE]) {
+    let reading = (spec.n_readings > 0).then_some(READING);
+    for folder in folders.chain(reading).chain([BACKGROUND_NOISE]) {
         create_folder(&into.join(folder))?;
     }
     write_splits(into, &utterances)?;
@@ -85,7 +88,7 @@ pub fn generate(
     Ok(Generated {
         n_files,
         n_made: job.made.into_inner(),
-        n_speakers: spec.n_speakers,
+        n_speakers: speakers.len(),
         engine: engine.name(),
         version: engine.version().to_owned(),
     })
@@ -227,7 +230,7 @@ fn write_splits(into: &Path, utterances: &[SynthUtterance]) -> Result<(), SynthE
     .map_err(|source| SynthError::Io { path, source })
 }
 
-/// The word alone, without the pauses around it.
+/// What is said alone, without the pauses around it.
 fn speak(engine: &dyn Engine, utterance: &SynthUtterance) -> Result<Vec<f32>, SynthError> {
     let samples: Vec<f32> = engine
         .speak(utterance)?
@@ -241,28 +244,31 @@ fn speak(engine: &dyn Engine, utterance: &SynthUtterance) -> Result<Vec<f32>, Sy
             Ok(word)
         }
         _ => Err(SynthError::Program {
-            command: format!("{} {} {}", engine.name(), utterance.voice, utterance.word),
+            command: format!("{} {} {}", engine.name(), utterance.voice, utterance.text),
             found: "silence".into(),
-            expected: "a spoken word",
+            expected: "speech",
         }),
     }
 }
 
-/// The word near the middle of a clip, on a floor of hiss.
-fn clip_of(word: &[f32], utterance: &SynthUtterance, clip_ms: u32) -> Vec<f32> {
-    let n_samples = samples_in(clip_ms).max(word.len());
+/// The word near the middle of a clip, or that much of a reading, on a floor of hiss.
+fn clip_of(spoken: &[f32], utterance: &SynthUtterance, clip_ms: u32) -> Vec<f32> {
+    let is_cut = utterance.word == READING;
+    let n_samples = samples_in(clip_ms).max(if is_cut { 0 } else { spoken.len() });
     let offset = i64::from(utterance.offset_ms) * i64::from(SAMPLE_RATE_HZ) / 1000;
-    let room = n_samples - word.len();
-    let start = (room as i64 / 2 + offset).clamp(0, room as i64) as usize;
+    // Below zero where what is said begins before the clip.
+    let room = n_samples as i64 - spoken.len() as i64;
+    let start = (room / 2 + offset).clamp(room.min(0), room.max(0));
     let mut clip = vec![0.0; n_samples];
     add_hiss(
         &mut clip,
         utterance.hiss_dbfs,
         &mut ChaCha8Rng::seed_from_u64(utterance.hiss_seed),
     );
-    clip[start..start + word.len()]
+    let (silent, cut) = (start.max(0) as usize, (-start).max(0) as usize);
+    clip[silent..]
         .iter_mut()
-        .zip(word)
+        .zip(&spoken[cut..])
         .for_each(|(x, w)| *x += w);
     clip
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 mod engine;
 mod espeak;
+mod flite;
 mod generate;
 mod near;
 mod noise;
@@ -23,8 +24,9 @@ mod wave;
 
 pub use engine::{Engine, Installed, Timbres};
 pub use espeak::Espeak;
+pub use flite::{EspeakAndFlite, Flite};
 pub use generate::{Generated, generate};
-pub use near::{NearMiss, near_misses};
+pub use near::{NearMiss, OtherWords, other_words};
 pub use piper::Piper;
 pub use plan::{Speaker, SynthUtterance, plan, speakers};
 pub use sequence::{Sequence, SequenceSpec, SpokenWord, write_sequence};
@@ -32,8 +34,14 @@ pub use sequence::{Sequence, SequenceSpec, SpokenWord, write_sequence};
 /// The rate of espeak-ng, and of everything that is written.
 pub const SAMPLE_RATE_HZ: u32 = 22_050;
 
+/// The folder of what speakers read: words of the vocabulary in a row, which are no keyword.
+pub const READING: &str = "_reading_";
+
 /// The fewest speakers of a corpus.
 pub const MIN_SPEAKERS: usize = 30;
+
+/// The fewest words that make a reading.
+const MIN_VOCABULARY: usize = 16;
 
 /// What is said, by how many, how often.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,12 +52,19 @@ pub struct SynthSpec {
     /// Words that are no keyword, for `_unknown_` and for the babble among the noises.
     pub unknown_words: Vec<String>,
     /// Distinct combinations of accent, timbre, pitch and rate; 70 % of them are for training, 15 % each for
-    /// validation and test.
+    /// validation and test. Voices that speak for training only are three more for every ten.
     pub n_speakers: usize,
     /// How often each speaker says each keyword, each time a little differently.
     pub n_takes: usize,
     /// How often each speaker says each unknown word.
     pub n_unknown_takes: usize,
+    /// How many clips of each speaker reading words of the vocabulary in a row, cut at any place: what speech is beside
+    /// words said alone.
+    #[serde(default)]
+    pub n_readings: usize,
+    /// The words that are read.
+    #[serde(default)]
+    pub vocabulary: Vec<String>,
     /// espeak-ng voices, such as `en-us` and `en-gb-scotland`; of piper's the languages, such as `en_US`.
     pub accents: Vec<String>,
     /// How long a clip is, with the word somewhere near its middle; longer words make longer clips.
@@ -76,6 +91,8 @@ impl SynthSpec {
             n_speakers,
             n_takes,
             n_unknown_takes: 1,
+            n_readings: 0,
+            vocabulary: Vec::new(),
             accents: owned(&[
                 "en-us",
                 "en-gb",
@@ -134,6 +151,24 @@ impl SynthSpec {
                 format!("{} and {}", self.n_takes, self.n_unknown_takes),
                 "1 to 50 takes",
             );
+        }
+        if self.n_readings > 1_000 {
+            return fault(
+                "n_readings",
+                self.n_readings.to_string(),
+                "up to 1,000 clips of reading",
+            );
+        }
+        let spoken = |word: &String| word.starts_with(char::is_alphanumeric);
+        if self.n_readings > 0 && self.vocabulary.len() < MIN_VOCABULARY {
+            return fault(
+                "vocabulary",
+                format!("{} words", self.vocabulary.len()),
+                "16 words or more to read",
+            );
+        }
+        if let Some(word) = self.vocabulary.iter().find(|word| !spoken(word)) {
+            return fault("vocabulary", format!("`{word}`"), "words");
         }
         if self.accents.is_empty() {
             return fault("accents", "none".into(), "espeak-ng voices, such as en-us");

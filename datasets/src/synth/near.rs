@@ -1,8 +1,8 @@
-//! Words that sound nearly like a keyword and are not it: what a detector must learn to leave alone.
+//! The words of a language beside the keywords: which sound nearly like one, and which may be read aloud.
 //!
-//! How near is counted in sounds, not letters: espeak-ng says how each word is spoken. Candidates are everyday words, the
-//! beginnings and ends of the keyword itself, and spellings with one sound changed, which nobody says but a
-//! synthesiser.
+//! How near is counted in sounds, not letters: espeak-ng says how each word is spoken. Words that differ by a sound of many
+//! (`computers`) are left out altogether: how a synthesiser tells them from the keyword, people do not, and a network
+//! that learns the one takes the other for no keyword.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,11 +12,9 @@ use crate::seeded::rank;
 /// Everyday English words, one a line.
 const EVERYDAY: &str = include_str!("everyday.txt");
 
-/// The farthest that a near miss may be.
+/// What is nearer sounds the same to many ears; what is farther is no near miss.
+const NEAREST: f64 = 0.25;
 const FARTHEST: f64 = 0.5;
-
-/// The fewest letters of a fragment or a changed spelling.
-const MIN_LETTERS: usize = 3;
 
 /// A word and how far it is from the keyword that it is nearest to.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,95 +27,88 @@ pub struct NearMiss {
     pub distance: f64,
 }
 
-/// The words to say beside the keywords so that these are told from their neighbours: for each keyword up to `n_each` that
-/// sound different and share half of its sounds or more, in turn the nearest everyday word, beginning or end, and changed
-/// spelling.
+/// What is said beside the keywords.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OtherWords {
+    /// For each keyword those that it must be told from, the nearest first.
+    pub near: Vec<NearMiss>,
+    /// All that sound like no keyword, near misses among them, in alphabetical order.
+    pub vocabulary: Vec<String>,
+}
+
+/// Everyday English words and `more`, such as a list of words of another language, as far as they sound like no keyword;
+/// for each keyword up to `n_near` that share half of its sounds or more.
 ///
-/// `voice` is the espeak-ng voice that sounds are taken from; `more` are further candidates, such as a list of words of
-/// another language.
+/// `voice` is the espeak-ng voice that sounds are taken from. English words are left out of another language that brings
+/// words of its own.
 ///
 /// # Errors
 ///
 /// espeak-ng cannot be run, or does not have the voice.
-pub fn near_misses(
+pub fn other_words(
     keywords: &[String],
-    n_each: usize,
+    n_near: usize,
     voice: &str,
     more: &[String],
     espeak: &Espeak,
-) -> Result<Vec<NearMiss>, SynthError> {
-    let everyday = voice.starts_with("en").then(|| EVERYDAY.lines());
-    let everyday = everyday.into_iter().flatten().map(str::to_owned);
-    let said: BTreeSet<String> = everyday.chain(more.iter().cloned()).collect();
-    let made_up: Vec<MadeUp> = keywords.iter().map(|k| made_up(k)).collect();
-    let asked = keywords.iter().chain(&said).chain(
-        made_up
-            .iter()
-            .flat_map(|words| words.cut.iter().chain(&words.changed)),
-    );
-    let asked: Vec<String> = asked
-        .cloned()
-        .collect::<BTreeSet<_>>()
+) -> Result<OtherWords, SynthError> {
+    let is_english = voice.starts_with("en") || more.is_empty();
+    let everyday = is_english.then(|| EVERYDAY.lines().map(str::to_owned));
+    let words: BTreeSet<String> = everyday
         .into_iter()
+        .flatten()
+        .chain(more.iter().cloned())
         .collect();
-    let answers = espeak.sounds(&asked, voice)?;
-    let sounds: BTreeMap<&String, Vec<String>> = asked.iter().zip(answers).collect();
-    let keyword_sounds: Vec<&Vec<String>> = keywords.iter().map(|k| &sounds[k]).collect();
-    let mut taken: BTreeSet<String> = keywords.iter().cloned().collect();
-    let mut chosen = Vec::new();
-    for ((keyword, made_up), of_keyword) in keywords.iter().zip(&made_up).zip(&keyword_sounds) {
-        let kinds = [
-            said.iter().collect::<Vec<_>>(),
-            made_up.cut.iter().collect(),
-            made_up.changed.iter().collect(),
-        ];
-        let ranked = kinds.map(|words| {
-            let mut ranked: Vec<(f64, &String, &Vec<String>)> = words
-                .into_iter()
-                .map(|word| (word, &sounds[word]))
-                // What sounds like any keyword would be a wrong label.
-                .filter(|(_, of_word)| !of_word.is_empty() && !keyword_sounds.contains(of_word))
-                .map(|(word, of_word)| {
-                    let longest = of_keyword.len().max(of_word.len()).max(1);
-                    let distance = edit_distance(of_keyword, of_word) as f64 / longest as f64;
-                    (distance, word, of_word)
-                })
-                .filter(|(distance, ..)| *distance <= FARTHEST)
-                .collect();
-            // Of equals in an order that does not begin every list with `a`.
-            ranked.sort_by(|a, b| {
-                a.0.total_cmp(&b.0)
-                    .then_with(|| rank(0, a.1).cmp(&rank(0, b.1)))
-            });
-            ranked.into_iter()
-        });
-        // Some of each kind, in turn.
-        let (mut ranked, mut spoken, mut of_this) = (ranked, BTreeSet::new(), Vec::new());
-        let mut n_empty = 0;
-        for kind in (0..ranked.len()).cycle() {
-            if of_this.len() == n_each || n_empty == ranked.len() {
-                break;
-            }
-            // Two spellings of one sound teach nothing twice.
-            let next = ranked[kind]
-                .find(|(_, word, of_word)| !taken.contains(*word) && !spoken.contains(*of_word));
-            let Some((distance, word, of_word)) = next else {
-                n_empty += 1;
-                continue;
-            };
-            n_empty = 0;
-            spoken.insert(of_word);
-            taken.insert(word.clone());
-            of_this.push(NearMiss {
-                word: word.clone(),
-                keyword: keyword.clone(),
-                distance,
-            });
+    let words: Vec<String> = words
+        .into_iter()
+        .filter(|word| !keywords.contains(word))
+        .collect();
+    let of_keywords = espeak.sounds(keywords, voice)?;
+    let of_words = espeak.sounds(&words, voice)?;
+    // The keyword that each is nearest to.
+    let nearest = |sounds: &Vec<String>| {
+        let distances = of_keywords.iter().map(|keyword| distance(keyword, sounds));
+        distances.enumerate().min_by(|a, b| a.1.total_cmp(&b.1))
+    };
+    let mut other = OtherWords::default();
+    let mut near: BTreeMap<usize, Vec<(f64, String)>> = BTreeMap::new();
+    // Two spellings of one sound teach nothing twice.
+    let mut heard = BTreeSet::new();
+    for (word, sounds) in words.into_iter().zip(&of_words) {
+        let Some((keyword, distance)) = nearest(sounds) else {
+            continue;
+        };
+        if sounds.is_empty() || distance < NEAREST {
+            continue;
         }
-        of_this.sort_by(|a, b| a.distance.total_cmp(&b.distance));
-        chosen.extend(of_this);
+        if distance <= FARTHEST && heard.insert(sounds) {
+            near.entry(keyword)
+                .or_default()
+                .push((distance, word.clone()));
+        }
+        other.vocabulary.push(word);
     }
-    Ok(chosen)
+    for (keyword, mut words) in near {
+        // Of equals in an order that does not begin every list with `a`.
+        words.sort_by(|a, b| {
+            a.0.total_cmp(&b.0)
+                .then_with(|| rank(0, &a.1).cmp(&rank(0, &b.1)))
+        });
+        words.truncate(n_near);
+        other
+            .near
+            .extend(words.into_iter().map(|(distance, word)| NearMiss {
+                word,
+                keyword: keywords[keyword].clone(),
+                distance,
+            }));
+    }
+    Ok(other)
+}
+
+/// The share of sounds that differ.
+fn distance(a: &[String], b: &[String]) -> f64 {
+    edit_distance(a, b) as f64 / a.len().max(b.len()).max(1) as f64
 }
 
 /// The sounds of a line of espeak-ng's phonetic letters, such as `dʒ_ˈɑːɹ_v_ɪ_s`, without stress.
@@ -127,51 +118,6 @@ pub(super) fn sounds_of(line: &str) -> Vec<String> {
         .map(|sound| sound.replace(['ˈ', 'ˌ', '\u{200d}'], ""))
         .filter(|sound| !sound.is_empty())
         .collect()
-}
-
-/// Spellings that nobody would look up.
-struct MadeUp {
-    /// Beginnings and ends of the word.
-    cut: BTreeSet<String>,
-    /// The word with one letter changed or left out.
-    changed: BTreeSet<String>,
-}
-
-fn made_up(keyword: &str) -> MadeUp {
-    const VOWELS: [char; 5] = ['a', 'e', 'i', 'o', 'u'];
-    const CONSONANTS: [char; 12] = ['b', 'd', 'f', 'g', 'k', 'l', 'm', 'n', 'p', 'r', 's', 't'];
-    let letters: Vec<char> = keyword.chars().collect();
-    let (mut cut, mut changed) = (BTreeSet::new(), BTreeSet::new());
-    let put = |words: &mut BTreeSet<String>, letters: Vec<char>| {
-        let word: String = letters.into_iter().collect();
-        let word = word.trim_matches('_').to_owned();
-        let n_letters = word.chars().filter(|c| c.is_alphabetic()).count();
-        if n_letters >= MIN_LETTERS && word.starts_with(char::is_alphanumeric) {
-            words.insert(word);
-        }
-    };
-    for at in 0..letters.len() {
-        let lower = letters[at].to_ascii_lowercase();
-        let others: &[char] = match lower {
-            '_' => &[],
-            vowel if VOWELS.contains(&vowel) => &VOWELS,
-            _ => &CONSONANTS,
-        };
-        for &other in others.iter().filter(|&&other| other != lower) {
-            let mut word = letters.clone();
-            word[at] = other;
-            put(&mut changed, word);
-        }
-        let mut word = letters.clone();
-        word.remove(at);
-        put(&mut changed, word);
-        put(&mut cut, letters[..at].to_vec());
-        put(&mut cut, letters[at..].to_vec());
-    }
-    cut.remove(keyword);
-    changed.remove(keyword);
-    changed.retain(|word| !cut.contains(word));
-    MadeUp { cut, changed }
 }
 
 /// The fewest sounds to put in, leave out or replace (Levenshtein 1966).
@@ -219,23 +165,6 @@ mod tests {
     }
 
     #[test]
-    fn spellings_are_changed_in_one_place_or_cut() {
-        let MadeUp { cut, changed } = made_up("alexa");
-        for word in ["elexa", "alexo", "alera", "aleka", "aexa"] {
-            assert!(changed.contains(word), "{word}");
-        }
-        assert_eq!(
-            cut.iter().collect::<Vec<_>>(),
-            ["ale", "alex", "exa", "lexa"]
-        );
-        assert!(!changed.contains("alexa") && !changed.contains("lexa"));
-        let MadeUp { cut, changed } = made_up("hey_you");
-        assert!(cut.contains("hey") && cut.contains("you"));
-        let whole = |word: &String| !word.starts_with('_') && !word.ends_with('_');
-        assert!(cut.iter().chain(&changed).all(whole));
-    }
-
-    #[test]
     fn everyday_words_are_words_and_stand_there_once() {
         let words: Vec<&str> = EVERYDAY.lines().collect();
         assert!(words.len() >= 300);
@@ -249,38 +178,43 @@ mod tests {
     }
 
     #[test]
-    fn what_is_near_sounds_different_and_nearly_the_same() {
+    fn what_is_near_sounds_different_and_what_is_too_near_is_never_said() {
         let Ok(espeak) = Espeak::find() else {
             println!("espeak-ng is not installed: nothing is tested");
             return;
         };
         let keywords = ["right", "computer"].map(String::from);
-        let near = near_misses(&keywords, 6, "en-us", &["writer".into()], &espeak).unwrap();
-        for keyword in &keywords {
-            let of_keyword: Vec<&NearMiss> =
-                near.iter().filter(|n| n.keyword == *keyword).collect();
-            assert_eq!(of_keyword.len(), 6, "{near:?}");
-            assert!(
-                of_keyword
-                    .iter()
-                    .all(|n| n.distance > 0.0 && n.distance <= 0.5)
-            );
-            assert!(
-                of_keyword
-                    .windows(2)
-                    .all(|pair| pair[0].distance <= pair[1].distance)
-            );
-        }
-        // "write" and "rite" are the keyword itself to the ear.
+        let more = ["writer", "computers", "commuter", "rite"].map(String::from);
+        let others = other_words(&keywords, 6, "en-us", &more, &espeak).unwrap();
+        let near = &others.near;
         let words: Vec<&str> = near.iter().map(|n| n.word.as_str()).collect();
-        assert!(!words.contains(&"write") && !words.contains(&"rite"));
+        let distances: Vec<f64> = near.iter().map(|n| n.distance).collect();
+        assert!(distances.len() == 6 && distances.is_sorted(), "{near:?}");
+        assert!(distances.iter().all(|d| (0.25..=0.5).contains(d)));
+        // Nothing among them is half of the longer word and not nearly all of it.
+        assert!(near.iter().all(|n| n.keyword == "right"), "{near:?}");
         assert!(
             words.contains(&"light") || words.contains(&"night"),
             "{words:?}"
         );
+        let said = |word: &str| others.vocabulary.iter().any(|w| w == word);
+        // `write` and `rite` are the keyword itself to the ear, and `computers` nearly.
+        for word in ["right", "write", "rite", "computer", "computers"] {
+            assert!(!said(word) && !words.contains(&word), "{word}");
+        }
+        assert!(said("light") && said("garden") && others.vocabulary.len() > 700);
         assert_eq!(
-            near,
-            near_misses(&keywords, 6, "en-us", &["writer".into()], &espeak).unwrap()
+            others,
+            other_words(&keywords, 6, "en-us", &more, &espeak).unwrap()
         );
+        // Another language with words of its own is not read in English.
+        let german = other_words(
+            &["licht".into()],
+            6,
+            "de",
+            &["nicht".into(), "haus".into()],
+            &espeak,
+        );
+        assert_eq!(german.unwrap().vocabulary, ["haus", "nicht"]);
     }
 }

@@ -159,6 +159,7 @@ impl Engine for Piper {
             accents: self.voices.keys().map(language).collect(),
             variants: self.voices.keys().cloned().collect(),
             timbres: Timbres::OfOneAccent,
+            for_training: Vec::new(),
         })
     }
 
@@ -181,7 +182,7 @@ impl Engine for Piper {
         if let Some(speaker) = voice.speaker {
             command.args(["--speaker", &speaker.to_string()]);
         }
-        let text = format!("{}\n", utterance.word.replace('_', " "));
+        let text = format!("{}\n", utterance.text);
         let output = run(&mut command, text.as_bytes())?;
         let (pairs, _) = output.stdout.as_chunks::<2>();
         let share = (f32::from(utterance.amplitude) / FULL_AMPLITUDE).min(1.0);

@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Installed, SynthError, SynthSpec, Timbres};
+use super::{Installed, READING, SynthError, SynthSpec, Timbres};
 use crate::seeded::{clip_rng, purpose_rng, rank};
 use crate::split::Split;
 
@@ -85,6 +85,9 @@ const HUMAN_VARIANTS: [&str; 69] = [
     "zac",
 ];
 
+/// Words of a reading.
+const N_READ: usize = 8;
+
 /// Somebody who does not exist.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Speaker {
@@ -103,8 +106,10 @@ pub struct Speaker {
 /// A word that somebody says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SynthUtterance {
-    /// What is said; the name of its folder.
+    /// The name of its folder: the word, or [`READING`].
     pub word: String,
+    /// What is said.
+    pub text: String,
     /// Who says it.
     pub speaker: String,
     /// Which side it is on.
@@ -119,7 +124,7 @@ pub struct SynthUtterance {
     pub amplitude: u8,
     /// Which of the speaker's takes of the word, from 0.
     pub take: usize,
-    /// How far the word is off the middle of the clip, in milliseconds; positive is later.
+    /// How far what is said is off the middle of the clip, in milliseconds; positive is later.
     pub offset_ms: i32,
     /// The level of the hiss behind it, in dB below full scale.
     pub hiss_dbfs: f32,
@@ -191,6 +196,23 @@ pub fn speakers(spec: &SynthSpec, installed: &Installed) -> Result<Vec<Speaker>,
     ];
     let mut speakers = Vec::with_capacity(spec.n_speakers);
     let mut ids = BTreeSet::new();
+    // Draws a manner for a voice; nothing where somebody has it.
+    let mut push = |speakers: &mut Vec<Speaker>, voice: String, split, rng: &mut ChaCha8Rng| {
+        let (pitch, speed_wpm) = (rng.random_range(25..=75), rng.random_range(130..=200));
+        let manner = format!("{voice} {pitch} {speed_wpm}");
+        let id = format!("{:08x}", rank(spec.seed, &manner) as u32);
+        let is_new = ids.insert(id.clone());
+        if is_new {
+            speakers.push(Speaker {
+                id,
+                split,
+                voice,
+                pitch,
+                speed_wpm,
+            });
+        }
+        is_new
+    };
     for (split, n_speakers, variants) in sides {
         let mut accents = spec.accents.clone();
         accents.shuffle(&mut rng);
@@ -209,21 +231,12 @@ pub fn speakers(spec: &SynthSpec, installed: &Installed) -> Result<Vec<Speaker>,
                 Timbres::OfAnyAccent => format!("{}+{timbre}", accents[at % accents.len()]),
                 Timbres::OfOneAccent => timbre.to_owned(),
             };
-            let (pitch, speed_wpm) = (rng.random_range(25..=75), rng.random_range(130..=200));
-            let id = format!(
-                "{:08x}",
-                rank(spec.seed, &format!("{voice} {pitch} {speed_wpm}")) as u32
-            );
-            if ids.insert(id.clone()) {
-                speakers.push(Speaker {
-                    id,
-                    split,
-                    voice,
-                    pitch,
-                    speed_wpm,
-                });
-            }
+            push(&mut speakers, voice, split, &mut rng);
         }
+    }
+    let voices = installed.for_training.iter().cycle();
+    for voice in voices.take(spec.n_speakers * 3 / 10) {
+        while !push(&mut speakers, voice.clone(), Split::Train, &mut rng) {}
     }
     Ok(speakers)
 }
@@ -249,19 +262,39 @@ pub fn plan(spec: &SynthSpec, installed: &Installed) -> Result<Vec<SynthUtteranc
             );
             let mut spoken = BTreeSet::new();
             for take in 0..n_takes {
-                let utterance = utterance(speaker, word, take, &mut spoken, &mut rng);
-                utterances.push(utterance);
+                let said = |_: &mut ChaCha8Rng| word.replace('_', " ");
+                utterances.push(utterance(speaker, word, said, take, &mut spoken, &mut rng));
             }
+        }
+        let mut rng = clip_rng(
+            spec.seed,
+            0,
+            rank(spec.seed, &format!("{} reads", speaker.id)),
+        );
+        for take in 0..spec.n_readings {
+            let read = |rng: &mut ChaCha8Rng| sentence(&spec.vocabulary, rng);
+            // Other words each time: it may be in the same manner.
+            let mut spoken = BTreeSet::new();
+            let mut utterance = utterance(speaker, READING, read, take, &mut spoken, &mut rng);
+            utterance.offset_ms = rng.random_range(-1_000..=1_000);
+            utterances.push(utterance);
         }
     }
     utterances.sort_by_key(SynthUtterance::path);
     Ok(utterances)
 }
 
+/// Words in a row, enough for some seconds.
+fn sentence(vocabulary: &[String], rng: &mut ChaCha8Rng) -> String {
+    let words = (0..N_READ).map(|_| vocabulary[rng.random_range(0..vocabulary.len())].as_str());
+    words.collect::<Vec<_>>().join(" ").replace('_', " ")
+}
+
 /// One take, different in pitch or rate from those before.
 fn utterance(
     speaker: &Speaker,
     word: &str,
+    text: impl FnOnce(&mut ChaCha8Rng) -> String,
     take: usize,
     spoken: &mut BTreeSet<(u8, u16)>,
     rng: &mut ChaCha8Rng,
@@ -275,6 +308,7 @@ fn utterance(
     };
     SynthUtterance {
         word: word.to_owned(),
+        text: text(rng),
         speaker: speaker.id.clone(),
         split: speaker.split,
         voice: speaker.voice.clone(),

@@ -11,7 +11,7 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use super::wave::{add_hiss, fade_ends, read_wav, samples_in, word_range, write_wav};
-use super::{SAMPLE_RATE_HZ, SynthError};
+use super::{READING, SAMPLE_RATE_HZ, SynthError};
 use crate::manifest::ManifestError;
 use crate::partial::{Durability, write_whole};
 use crate::seeded::purpose_rng;
@@ -22,7 +22,7 @@ use crate::table::Table;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SequenceSpec {
-    /// The words to draw from; none listed means every word of the corpus.
+    /// The words to draw from; none listed means every word of the corpus, readings aside.
     pub words: Vec<String>,
     /// How many are said. No word follows itself where there are two or more, and each is said once before any again.
     pub n_words: usize,
@@ -180,7 +180,7 @@ fn test_clips(corpus: &Path, words: &[String]) -> Result<ClipsBySpeaker, SynthEr
         };
         let word = file.split('/').next().unwrap_or_default();
         if row.get(Some(split)) == Some(Split::Test.name())
-            && (words.is_empty() || words.iter().any(|w| w == word))
+            && (words.iter().any(|w| w == word) || words.is_empty() && word != READING)
         {
             let hiss_dbfs = row.get(hiss).and_then(|level| level.parse().ok());
             let by_word = clips.entry(speaker.to_owned()).or_default();

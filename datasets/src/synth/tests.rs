@@ -16,6 +16,11 @@ use crate::split::{Split, SplitSpec};
 fn spec() -> SynthSpec {
     SynthSpec {
         noise_s: 2,
+        n_readings: 1,
+        vocabulary: "bread butter sugar water apple lemon orange pepper onion garlic carrot potato tomato cheese honey coffee"
+            .split(' ')
+            .map(String::from)
+            .collect(),
         ..SynthSpec::english(&["left", "hey_computer"], &["cat"], 30, 1, 7)
     }
 }
@@ -29,6 +34,7 @@ fn installed() -> Installed {
         accents: english.accents.into_iter().collect(),
         variants: variants.collect(),
         timbres: Timbres::OfAnyAccent,
+        for_training: Vec::new(),
     }
 }
 
@@ -99,7 +105,7 @@ fn the_plan_follows_from_the_seed_and_no_take_is_said_twice_the_same_way() {
         )
         .unwrap()
     );
-    assert_eq!(planned.len(), 30 * (2 * 50 + 1));
+    assert_eq!(planned.len(), 30 * (2 * 50 + 1 + 1));
     let takes: BTreeSet<_> = planned
         .iter()
         .map(|u| (&u.word, &u.speaker, u.pitch, u.speed_wpm))
@@ -111,6 +117,26 @@ fn the_plan_follows_from_the_seed_and_no_take_is_said_twice_the_same_way() {
             .all(|u| u.pitch <= 99 && (80..=450).contains(&u.speed_wpm)),
         "what espeak-ng takes"
     );
+}
+
+#[test]
+fn each_speaker_reads_other_words_each_time() {
+    let spec = SynthSpec {
+        n_readings: 5,
+        ..spec()
+    };
+    let planned = plan(&spec, &installed()).unwrap();
+    let read: Vec<_> = planned.iter().filter(|u| u.word == READING).collect();
+    assert_eq!(read.len(), 30 * 5);
+    let texts: BTreeSet<&str> = read.iter().map(|u| u.text.as_str()).collect();
+    assert_eq!(texts.len(), read.len());
+    for utterance in read {
+        let words: Vec<&str> = utterance.text.split(' ').collect();
+        let is_known = |word: &&str| spec.vocabulary.iter().any(|w| w == word);
+        assert!(words.len() == 8 && words.iter().all(is_known), "{words:?}");
+    }
+    let said = planned.iter().find(|u| u.word == "hey_computer").unwrap();
+    assert_eq!(said.text, "hey computer");
 }
 
 #[test]
@@ -150,6 +176,13 @@ fn what_cannot_be_spoken_is_refused_by_name() {
             ..spec()
         })
         .contains("29")
+    );
+    assert!(
+        said(SynthSpec {
+            vocabulary: vec!["bread".into()],
+            ..spec()
+        })
+        .contains("1 words")
     );
     let few = Installed {
         variants: ["f1".to_owned()].into(),
@@ -244,7 +277,7 @@ fn piper_speaks_a_corpus_with_the_voices_of_a_folder_apart_by_split() {
     };
     let into = folder.path().join("corpus");
     let made = generate(&spec, &into, &piper, 2, &|_, _| (), &|| false).unwrap();
-    assert_eq!((made.engine, made.n_made), ("piper", 30 * 3));
+    assert_eq!((made.engine, made.n_made), ("piper", 30 * 4));
     let mut sides: BTreeMap<String, BTreeSet<Split>> = BTreeMap::new();
     for utterance in plan(&spec, &installed).unwrap() {
         assert!(!utterance.voice.starts_with("de_DE"), "{utterance:?}");
@@ -318,7 +351,7 @@ fn a_corpus_is_made_once_goes_on_after_a_stop_and_is_the_same_bytes_again() {
     let whole = generate(&spec(), &one, &espeak, 2, &|_, _| (), &|| false).unwrap();
     assert_eq!(
         (whole.n_files, whole.n_made, whole.n_speakers),
-        (30 * 3 + 5, 30 * 3 + 5, 30)
+        (30 * 4 + 5, 30 * 4 + 5, 30)
     );
 
     let asked = AtomicUsize::new(0);
@@ -330,7 +363,7 @@ fn a_corpus_is_made_once_goes_on_after_a_stop_and_is_the_same_bytes_again() {
             stopped,
             Err(SynthError::Stopped {
                 n_done: 18..=20,
-                n_total: 95
+                n_total: 125
             })
         ),
         "{stopped:?}"
@@ -341,15 +374,15 @@ fn a_corpus_is_made_once_goes_on_after_a_stop_and_is_the_same_bytes_again() {
     let most = AtomicUsize::new(0);
     let heard = |done, total| {
         most.fetch_max(done, Ordering::Relaxed);
-        assert_eq!(total, 95);
+        assert_eq!(total, 125);
     };
     let rest = generate(&spec(), &two, &espeak, 1, &heard, &|| false).unwrap();
     assert!(
-        (76..=78).contains(&rest.n_made),
+        (106..=108).contains(&rest.n_made),
         "{} were made",
         rest.n_made
     );
-    assert_eq!(most.into_inner(), 95);
+    assert_eq!(most.into_inner(), 125);
     assert!(
         files_of(&one) == files_of(&two),
         "the same seed gives the same bytes"
@@ -410,7 +443,7 @@ fn check_scan(corpus: &Path, espeak: &Espeak) {
     let summary = audit(&rows).unwrap();
     assert_eq!(
         (rows.len(), summary.n_synthetic, summary.n_without_speaker),
-        (90, 90, 0)
+        (120, 120, 0)
     );
     assert_eq!(summary.n_speakers.values().sum::<usize>(), 30);
     assert_eq!(noise_files(corpus, &spec.background).unwrap().len(), 5);
@@ -420,8 +453,16 @@ fn check_scan(corpus: &Path, espeak: &Espeak) {
         let path = utterance.path();
         let samples = read_wav(&corpus.join(&path)).unwrap();
         assert!(samples.len() >= 22_050);
+        heard.insert(samples.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
         let peak = samples.iter().fold(0.0f32, |peak, x| peak.max(x.abs()));
         assert!(peak > 0.01 && peak < 1.0, "{}: peak {peak}", path.display());
+        if utterance.word == READING {
+            assert_eq!(samples.len(), 22_050, "a piece of what is read");
+            let halves = samples.chunks(11_025).map(crate::augment::rms);
+            let hiss = 10f64.powf(f64::from(utterance.hiss_dbfs) / 20.0);
+            assert!(halves.into_iter().all(|level| level > 1.5 * hiss));
+            continue;
+        }
         // The word as espeak-ng speaks it, without hiss, says where it must be found under the hiss.
         let clean = word_of(espeak, utterance);
         let room = samples.len() - clean;
@@ -435,7 +476,6 @@ fn check_scan(corpus: &Path, espeak: &Espeak) {
             path.display(),
             start + clean
         );
-        heard.insert(samples.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
     }
     assert_eq!(heard.len(), rows.len(), "no two clips are the same");
 }

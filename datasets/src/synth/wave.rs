@@ -1,4 +1,4 @@
-//! The WAV files of a synthetic corpus: 16-bit, mono, 22,050 Hz. Reads and writes no other.
+//! The WAV files of a synthetic corpus: 16-bit, mono, 22,050 Hz. Reads and writes no other, but for what another program says.
 
 use std::f64::consts::TAU;
 use std::io::{Cursor, Write};
@@ -107,4 +107,32 @@ pub(super) fn word_range(samples: &[f32], hiss_dbfs: Option<f32>) -> Option<Rang
     let first = powers.iter().position(heard)?;
     let last = powers.iter().rposition(heard)?;
     Some(first * hop..((last + 1) * hop).min(samples.len()))
+}
+
+/// The samples of a WAV of 16 bits and one channel that came through a pipe, so that the sizes in its header are not those of what follows.
+pub(super) fn samples_of(wav: &[u8], rate_hz: u32) -> Result<Vec<i16>, &'static str> {
+    let (riff, mut rest) = wav.split_at_checked(12).ok_or("no output")?;
+    if &riff[..4] != b"RIFF" || &riff[8..] != b"WAVE" {
+        return Err("output that is no WAV");
+    }
+    let mut is_ours = false;
+    while let Some((header, body)) = rest.split_at_checked(8) {
+        let n_bytes = u32::from_le_bytes(header[4..].try_into().expect("four bytes")) as usize;
+        match &header[..4] {
+            b"fmt " => {
+                let format = body.get(..16).ok_or("a header that is cut off")?;
+                let rate = u32::from_le_bytes(format[4..8].try_into().expect("four bytes"));
+                is_ours =
+                    format[..4] == [1, 0, 1, 0] && rate == rate_hz && format[14..16] == [16, 0];
+            }
+            b"data" if is_ours => {
+                let (pairs, _) = body.as_chunks::<2>();
+                return Ok(pairs.iter().map(|&pair| i16::from_le_bytes(pair)).collect());
+            }
+            b"data" => return Err("another sample format"),
+            _ => {}
+        }
+        rest = body.get(n_bytes..).unwrap_or_default();
+    }
+    Err("a WAV without samples")
 }

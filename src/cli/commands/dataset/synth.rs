@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use auricle_datasets::partial::write_bytes;
 use auricle_datasets::synth::{
-    Engine, Espeak, Installed, Piper, SynthSpec, Timbres, generate, near_misses,
+    Engine, Espeak, EspeakAndFlite, Flite, Installed, OtherWords, Piper, SynthError, SynthSpec,
+    Timbres, generate, other_words,
 };
 
 use crate::cli::args_dataset::{SynthArgs, SynthEngine};
@@ -40,12 +41,20 @@ const FAR_WORDS: [&str; 16] = [
 const NOISE_S: u32 = 60;
 
 pub fn synth(args: &SynthArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    let engine: Box<dyn Engine> = match (args.engine, &args.piper_voices) {
+    let mut engine: Box<dyn Engine> = match (args.engine, &args.piper_voices) {
         (SynthEngine::Piper, Some(voices)) => Box::new(Piper::find(voices)?),
         (SynthEngine::Piper, None) => bail!("--engine piper: found no --piper-voices"),
         (SynthEngine::EspeakNg, _) => Box::new(Espeak::find()?),
     };
     let voices = accents(&args.languages, &engine.installed()?)?;
+    let is_english = voices.iter().any(|voice| voice.starts_with("en"));
+    if args.engine == SynthEngine::EspeakNg && is_english && !args.without_flite {
+        match Flite::find() {
+            Ok(flite) => engine = Box::new(EspeakAndFlite::new(Espeak::find()?, flite)),
+            Err(SynthError::ProgramMissing { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
     let more = match &args.candidates {
         Some(path) => candidates(path)?,
         None => Vec::new(),
@@ -53,19 +62,18 @@ pub fn synth(args: &SynthArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let words: Vec<String> = args.words.iter().map(|w| w.trim().to_owned()).collect();
     let progress = Progress::new();
     listen_for_stop();
-    progress.step("look for near misses");
-    let near = match args.near_misses {
-        0 => Vec::new(),
-        n_each => {
-            let espeak = Espeak::find()?;
-            // piper's `en_US` is espeak-ng's `en`.
-            let language = |name: &String| name.split('_').next().unwrap_or(name).to_owned();
-            let languages: Vec<String> = args.languages.iter().map(language).collect();
-            let dialects = accents(&languages, &espeak.installed()?)?;
-            near_misses(&words, n_each, &dialects[0], &more, &espeak)?
-        }
+    progress.step("look for other words");
+    let others = if args.near_misses + args.readings == 0 {
+        OtherWords::default()
+    } else {
+        let espeak = Espeak::find()?;
+        // piper's `en_US` is espeak-ng's `en`.
+        let language = |name: &String| name.split('_').next().unwrap_or(name).to_owned();
+        let languages: Vec<String> = args.languages.iter().map(language).collect();
+        let dialects = accents(&languages, &espeak.installed()?)?;
+        other_words(&words, args.near_misses, &dialects[0], &more, &espeak)?
     };
-    let mut unknown_words: Vec<String> = near.iter().map(|miss| miss.word.clone()).collect();
+    let mut unknown_words: Vec<String> = others.near.iter().map(|miss| miss.word.clone()).collect();
     let far = FAR_WORDS.iter().map(|&word| word.to_owned());
     let far = far.filter(|word| !words.contains(word) && !unknown_words.contains(word));
     let far: Vec<String> = far.collect();
@@ -76,6 +84,8 @@ pub fn synth(args: &SynthArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         n_speakers: args.voices,
         n_takes: args.takes,
         n_unknown_takes: 1,
+        n_readings: args.readings,
+        vocabulary: others.vocabulary,
         accents: voices,
         clip_ms: args.clip_ms,
         noise_s: NOISE_S,
@@ -102,9 +112,13 @@ pub fn synth(args: &SynthArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         made.n_files, made.n_speakers, made.n_made, made.engine, made.version
     )?;
     for word in &words {
-        let misses = near.iter().filter(|miss| miss.keyword == *word);
+        let misses = others.near.iter().filter(|miss| miss.keyword == *word);
         let misses: Vec<&str> = misses.map(|miss| miss.word.as_str()).collect();
-        writeln!(out, "  {word}: told from {}", misses.join(", "))?;
+        let misses = match misses.as_slice() {
+            [] => "no word that is near it".to_owned(),
+            misses => misses.join(", "),
+        };
+        writeln!(out, "  {word}: told from {misses}")?;
     }
     writeln!(out, "  {}", path.display())?;
     writeln!(
@@ -116,9 +130,14 @@ pub fn synth(args: &SynthArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The recipe of own words, with these as its keywords.
+/// What the recipe's networks look back over: its clip of 1.5 s.
+const WINDOW_FRAMES: &str = "148";
+
+/// The recipe of own words, with these as its keywords, over clips of that length.
 fn recipe_text(words: &[String], clip_ms: u32) -> anyhow::Result<String> {
     let keywords = serde_json::to_string(words)?;
+    // A frame begins every 10 ms and is 25 ms long.
+    let n_frames = (clip_ms.saturating_sub(25) / 10 + 1).to_string();
     let mut text = String::with_capacity(RECIPE.len());
     for line in RECIPE.lines() {
         let line = match line.split_once("keywords = [") {
@@ -129,7 +148,10 @@ fn recipe_text(words: &[String], clip_ms: u32) -> anyhow::Result<String> {
                 format!("{before}keywords = {keywords}{after}")
             }
             _ if line.starts_with("clip_ms = ") => format!("clip_ms = {clip_ms}"),
-            _ => line.to_owned(),
+            _ => ["", "["].iter().fold(line.to_owned(), |line, open| {
+                let window = |n| format!("window_frames = {open}{n}");
+                line.replace(&window(WINDOW_FRAMES), &window(&n_frames))
+            }),
         };
         text.push_str(&line);
         text.push('\n');
@@ -192,10 +214,15 @@ mod tests {
     #[test]
     fn the_recipe_of_own_words_is_sound_with_any_words_in_it() {
         let words = ["hey_robin", "licht"].map(String::from);
-        let text = recipe_text(&words, 1500).unwrap();
-        let recipe = Recipe::parse(&text, Path::new("recipe.toml")).unwrap();
-        assert_eq!(recipe.data.labels.keywords, words);
-        assert_eq!(recipe.data.clip_ms, 1500);
+        for (clip_ms, window) in [(1500, 148), (1000, 98)] {
+            let text = recipe_text(&words, clip_ms).unwrap();
+            let recipe = Recipe::parse(&text, Path::new("recipe.toml")).unwrap();
+            assert_eq!(recipe.data.labels.keywords, words);
+            assert_eq!(recipe.data.clip_ms, clip_ms);
+            let head = &recipe.search.suggestions[0].head;
+            assert_eq!(head.window_frames(), window);
+            assert_eq!(text.matches(&format!("{window}]")).count(), 2);
+        }
     }
 
     #[test]
@@ -208,6 +235,7 @@ mod tests {
                 .into(),
             variants: Default::default(),
             timbres: Timbres::OfAnyAccent,
+            for_training: Vec::new(),
         };
         let found = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(|&n| n.to_owned()).collect();
