@@ -4,6 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{SynthError, SynthUtterance};
 
+/// The rate at which a voice made of recordings speaks as it was recorded, in words a minute: what `speed_wpm` is measured
+/// against where a program takes a factor.
+pub(super) const USUAL_WPM: f32 = 165.0;
+
 /// A program that speaks.
 pub trait Engine: Sync {
     /// What it is called, such as `espeak-ng`.

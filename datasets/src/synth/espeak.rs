@@ -5,8 +5,7 @@ use std::process::Command;
 
 use super::engine::{Engine, Installed, Timbres};
 use super::near::sounds_of;
-use super::program::{describe, run};
-use super::wave::samples_of;
+use super::program::{run, run_for_wav};
 use super::{SAMPLE_RATE_HZ, SynthError, SynthUtterance};
 
 /// espeak-ng on this machine.
@@ -130,11 +129,7 @@ impl Engine for Espeak {
             .args(["-s", &utterance.speed_wpm.to_string()])
             .args(["-a", &utterance.amplitude.to_string()])
             .args(["-z", "-b", "1", "--stdout", "--", &utterance.text]);
-        let output = run(&mut command, &[])?;
-        samples_of(&output.stdout, SAMPLE_RATE_HZ).map_err(|found| SynthError::Program {
-            command: describe(&command),
-            found: found.to_owned(),
-            expected: "a WAV of 16-bit mono speech at 22,050 Hz",
-        })
+        let expected = "a WAV of 16-bit mono speech at 22,050 Hz";
+        run_for_wav(&mut command, SAMPLE_RATE_HZ, expected)
     }
 }

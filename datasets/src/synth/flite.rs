@@ -5,9 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::engine::{Engine, Installed};
-use super::program::{describe, run};
-use super::wave::samples_of;
+use super::engine::{Engine, Installed, USUAL_WPM};
+use super::program::{describe, run, run_for_wav};
 use super::{Espeak, SAMPLE_RATE_HZ, SynthError, SynthUtterance};
 use crate::augment::change_speed;
 
@@ -16,12 +15,6 @@ const VOICES: [&str; 4] = ["awb", "kal16", "rms", "slt"];
 
 /// Their rate.
 const RATE_HZ: u32 = 16_000;
-
-/// The rate at which they speak as they were recorded, in words a minute: what `speed_wpm` is measured against.
-const USUAL_WPM: f32 = 165.0;
-
-/// What `amplitude` is at the level they were recorded at.
-const FULL_AMPLITUDE: f32 = 120.0;
 
 /// flite on this machine.
 #[derive(Clone, Debug)]
@@ -86,13 +79,9 @@ impl Flite {
             .args(["-voice", &utterance.voice])
             .args(["--setf", &format!("duration_stretch={stretch:.3}")])
             .args(["-o", "/dev/stdout", "-t", &utterance.text]);
-        let output = run(&mut command, &[])?;
-        let samples = samples_of(&output.stdout, RATE_HZ).map_err(|found| SynthError::Program {
-            command: describe(&command),
-            found: found.to_owned(),
-            expected: "a WAV of 16-bit mono speech at 16,000 Hz",
-        })?;
-        let gain = (f32::from(utterance.amplitude) / FULL_AMPLITUDE).min(1.0);
+        let expected = "a WAV of 16-bit mono speech at 16,000 Hz";
+        let samples = run_for_wav(&mut command, RATE_HZ, expected)?;
+        let gain = utterance.gain();
         let level = |x: f32| (gain * x).round() as i16;
         Ok(at_rate(&samples, raised).into_iter().map(level).collect())
     }

@@ -10,15 +10,9 @@ use std::process::Command;
 
 use serde::Deserialize;
 
-use super::engine::{Engine, Installed, Timbres};
+use super::engine::{Engine, Installed, Timbres, USUAL_WPM};
 use super::program::{describe, run};
 use super::{SAMPLE_RATE_HZ, SynthError, SynthUtterance};
-
-/// The rate at which a voice speaks as it was recorded, in words a minute: what `speed_wpm` is measured against.
-const USUAL_WPM: f32 = 165.0;
-
-/// What `amplitude` is at full scale: piper brings every sentence to it.
-const FULL_AMPLITUDE: f32 = 120.0;
 
 /// piper on this machine, with its voices.
 #[derive(Clone, Debug)]
@@ -185,8 +179,9 @@ impl Engine for Piper {
         let text = format!("{}\n", utterance.text);
         let output = run(&mut command, text.as_bytes())?;
         let (pairs, _) = output.stdout.as_chunks::<2>();
-        let share = (f32::from(utterance.amplitude) / FULL_AMPLITUDE).min(1.0);
-        let sample = |pair: &[u8; 2]| (f32::from(i16::from_le_bytes(*pair)) * share) as i16;
+        // It brings every sentence to full scale.
+        let gain = utterance.gain();
+        let sample = |pair: &[u8; 2]| (f32::from(i16::from_le_bytes(*pair)) * gain) as i16;
         Ok(pairs.iter().map(sample).collect())
     }
 }

@@ -85,6 +85,9 @@ const HUMAN_VARIANTS: [&str; 69] = [
     "zac",
 ];
 
+/// What `amplitude` is at full scale.
+const FULL_AMPLITUDE: f32 = 120.0;
+
 /// Words of a reading.
 const N_READ: usize = 8;
 
@@ -133,6 +136,11 @@ pub struct SynthUtterance {
 }
 
 impl SynthUtterance {
+    /// The factor to full scale, for a program that brings all it says to one level.
+    pub(super) fn gain(&self) -> f32 {
+        (f32::from(self.amplitude) / FULL_AMPLITUDE).min(1.0)
+    }
+
     /// Where it lies in the corpus: `<word>/<speaker>_nohash_<take>.wav`.
     pub fn path(&self) -> PathBuf {
         PathBuf::from(&self.word).join(format!("{}_nohash_{}.wav", self.speaker, self.take))

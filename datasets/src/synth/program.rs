@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::{Command, Output, Stdio};
 
 use super::SynthError;
+use super::wave::samples_of;
 
 /// Runs with a short text on standard input.
 ///
@@ -43,6 +44,24 @@ pub(super) fn run(command: &mut Command, input: &[u8]) -> Result<Output, SynthEr
         command: describe(command),
         found: format!("{}, {reason}", output.status),
         expected: "success",
+    })
+}
+
+/// Runs a program that writes a WAV of that rate, `expected` in words, to its output. Returns its samples.
+///
+/// # Errors
+///
+/// Those of [`run`]; [`SynthError::Program`] where it writes anything else.
+pub(super) fn run_for_wav(
+    command: &mut Command,
+    rate_hz: u32,
+    expected: &'static str,
+) -> Result<Vec<i16>, SynthError> {
+    let output = run(command, &[])?;
+    samples_of(&output.stdout, rate_hz).map_err(|found| SynthError::Program {
+        command: describe(command),
+        found: found.to_owned(),
+        expected,
     })
 }
 

@@ -41,20 +41,12 @@ const FAR_WORDS: [&str; 16] = [
 const NOISE_S: u32 = 60;
 
 pub fn synth(args: &SynthArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    let mut engine: Box<dyn Engine> = match (args.engine, &args.piper_voices) {
+    let engine: Box<dyn Engine> = match (args.engine, &args.piper_voices) {
         (SynthEngine::Piper, Some(voices)) => Box::new(Piper::find(voices)?),
         (SynthEngine::Piper, None) => bail!("--engine piper: found no --piper-voices"),
-        (SynthEngine::EspeakNg, _) => Box::new(Espeak::find()?),
+        (SynthEngine::EspeakNg, _) => espeak_and_flite(args)?,
     };
     let voices = accents(&args.languages, &engine.installed()?)?;
-    let is_english = voices.iter().any(|voice| voice.starts_with("en"));
-    if args.engine == SynthEngine::EspeakNg && is_english && !args.without_flite {
-        match Flite::find() {
-            Ok(flite) => engine = Box::new(EspeakAndFlite::new(Espeak::find()?, flite)),
-            Err(SynthError::ProgramMissing { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
     let more = match &args.candidates {
         Some(path) => candidates(path)?,
         None => Vec::new(),
@@ -128,6 +120,23 @@ pub fn synth(args: &SynthArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         args.into.display()
     )?;
     Ok(())
+}
+
+/// espeak-ng, and flite beside it where it is installed and English is spoken.
+fn espeak_and_flite(args: &SynthArgs) -> anyhow::Result<Box<dyn Engine>> {
+    let espeak = Espeak::find()?;
+    let is_english = args
+        .languages
+        .iter()
+        .any(|name| name.trim().starts_with("en"));
+    if args.without_flite || !is_english {
+        return Ok(Box::new(espeak));
+    }
+    match Flite::find() {
+        Ok(flite) => Ok(Box::new(EspeakAndFlite::new(espeak, flite))),
+        Err(SynthError::ProgramMissing { .. }) => Ok(Box::new(espeak)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What the recipe's networks look back over: its clip of 1.5 s.
