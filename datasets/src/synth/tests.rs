@@ -13,6 +13,7 @@ use crate::corpus::{CorpusSpec, Layout, SpeakerPattern, scan};
 use crate::labels::LabelSpec;
 use crate::split::{Split, SplitSpec};
 
+mod flite;
 mod piper;
 
 fn spec() -> SynthSpec {
