@@ -94,6 +94,21 @@ pub struct Baseline {
     pub genome: Genome,
 }
 
+impl Baseline {
+    /// What the name of its files begins with.
+    const PREFIX: &str = "baseline-";
+
+    /// What its files in a run's folder are called, without their extensions.
+    pub fn file_stem(&self) -> String {
+        format!("{}{}", Self::PREFIX, self.name)
+    }
+
+    /// The baseline that files of this name are of.
+    pub fn of_file_stem(stem: &str) -> &str {
+        stem.strip_prefix(Self::PREFIX).unwrap_or(stem)
+    }
+}
+
 /// Why a recipe cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum RecipeError {

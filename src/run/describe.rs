@@ -13,6 +13,7 @@ use crate::evaluate::report::{
 };
 use crate::evaluate::{Judgement, Measured, intervals};
 use crate::model::{Combination, Cost, Mixture};
+use crate::recipe::Baseline;
 use crate::search::full::Member;
 use crate::search::{Trial, TrialState};
 
@@ -78,7 +79,7 @@ impl Run<'_> {
         let baselines = full
             .baselines
             .iter()
-            .map(|member| other(member.name.trim_start_matches("baseline-"), member))
+            .map(|member| other(Baseline::of_file_stem(&member.name), member))
             .chain(student)
             .collect::<Result<_, _>>()?;
         Ok(Report {

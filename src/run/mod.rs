@@ -330,7 +330,7 @@ impl<'a> Run<'a> {
             });
         }
         let baseline_jobs = recipe.baselines.iter().map(|baseline| Job {
-            name: format!("baseline-{}", baseline.name),
+            name: baseline.file_stem(),
             genome: baseline.genome.clone(),
             hyper: HyperPoint::default(),
             replica: 0,

@@ -117,7 +117,7 @@ pub(super) fn whole(
     ]
     .map(str::to_owned)
     .into_iter()
-    .chain(baselines.map(|baseline| format!("baseline-{}.auricle", baseline.name)));
+    .chain(baselines.map(|baseline| format!("{}.auricle", baseline.file_stem())));
     for name in names {
         let path = finished.folder.join(name);
         if path.exists() {
