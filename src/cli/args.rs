@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::args_dataset::DatasetCommand;
+use super::args_dataset::{DatasetCommand, OwnWords};
 use super::device::DeviceChoice;
 use super::infer::{InferArgs, ServeArgs};
 
@@ -22,6 +22,7 @@ pub use study::{
     after_help = "\
 Start here:
   auricle demo                                              the whole way on synthetic speech, some minutes
+  auricle own-words --words hey_robin --into own_words      a detector of one's own words, spoken by programs
   auricle run recipes/commands-12/recipe.toml --data DIR    the same on recorded words"
 )]
 pub struct Auricle {
@@ -35,6 +36,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// The whole way on a corpus: ingest, search, ensemble, judge on the test split, pack
     Run(RunArgs),
+    /// The whole way from a list of words, or a folder of recordings: speak a corpus, then run a recipe over it
+    OwnWords(OwnWordsArgs),
     /// Decode, check and label a corpus, and compute its features; a second time does nothing
     Ingest(IngestArgs),
     /// Only search, and list the best trials; goes on where it was stopped
@@ -92,6 +95,26 @@ pub struct DemoArgs {
     /// Print the recipe that the demo runs, and stop
     #[arg(long)]
     pub show_recipe: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  auricle own-words --words hey_robin,lights_out --into own_words
+  auricle own-words --recordings my_recordings --into own_words
+
+The corpus is that of `auricle dataset synth`, whose help says more; a second time goes on where the first was stopped.")]
+pub struct OwnWordsArgs {
+    #[command(flatten)]
+    pub corpus: OwnWords,
+    #[command(flatten)]
+    pub place: Where,
+    /// Folder of background noise to train with, in place of the corpus's; may be said more than once
+    #[arg(long, value_name = "DIR")]
+    pub noise: Vec<PathBuf>,
+    /// Minutes of search, in place of the recipe's
+    #[arg(long)]
+    pub minutes: Option<f64>,
 }
 
 /// What of a recipe may be said on the command line instead.

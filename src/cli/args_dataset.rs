@@ -188,6 +188,7 @@ pub enum SynthEngine {
 #[command(after_help = "\
 Examples:
   auricle dataset synth --words hey_robin,lights_out --into own_words
+  auricle dataset synth --words hey_robin,lights_out --recordings my_recordings --into own_words
   auricle run own_words/recipe.toml --data own_words
   auricle dataset synth --words lumo --languages de --candidates german.txt --into lumo
   auricle dataset synth --words lumo --engine piper --piper-voices voices --languages en --into lumo
@@ -195,9 +196,28 @@ Examples:
 What is said beside the words is chosen by espeak-ng's sounds, whichever program speaks; --near-misses 0 --readings 0 does
 without it.")]
 pub struct SynthArgs {
-    /// The words, `_` for a space
-    #[arg(long, value_name = "WORDS", value_delimiter = ',', required = true)]
+    #[command(flatten)]
+    pub corpus: OwnWords,
+    /// Files at a time [default: the number of cores]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+}
+
+/// Words, and who says them.
+#[derive(Clone, Debug, Args)]
+pub struct OwnWords {
+    /// The words, `_` for a space [default: the folders of --recordings]
+    #[arg(
+        long,
+        value_name = "WORDS",
+        value_delimiter = ',',
+        required_unless_present = "recordings"
+    )]
     pub words: Vec<String>,
+    /// People who say some of them: a folder for each word with three recordings or more, and other speech in folders with other
+    /// names (beginning with `_`, where --words is left out). `<speaker>_nohash_<take>` tells who speaks
+    #[arg(long, value_name = "DIR")]
+    pub recordings: Option<PathBuf>,
     /// Folder of the corpus; a second time goes on in it
     #[arg(long, value_name = "DIR")]
     pub into: PathBuf,
@@ -238,9 +258,6 @@ pub struct SynthArgs {
     pub clip_ms: u32,
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Files at a time [default: the number of cores]
-    #[arg(long, value_name = "N")]
-    pub workers: Option<usize>,
 }
 
 #[derive(Clone, Debug, Args)]

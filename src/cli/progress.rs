@@ -55,7 +55,8 @@ impl Progress {
         eprintln!("[{:>2}:{:02}] {what}", elapsed / 60, elapsed % 60);
     }
 
-    fn end_bar(&self) {
+    /// The bar goes, so that what is printed next stands alone.
+    pub fn end_bar(&self) {
         let mut bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, bar)) = bar.take() {
             bar.finish_and_clear();

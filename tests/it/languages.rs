@@ -282,3 +282,65 @@ fn a_list_of_words_becomes_a_corpus_with_near_misses_and_a_recipe() {
     let (status, text) = say("lumo,l/r");
     assert!(!status && text.contains("`l/r`"), "{text}");
 }
+
+/// A word said by espeak-ng in place of a person.
+fn said(path: &Path, word: &str, pitch: usize) -> bool {
+    let mut espeak = std::process::Command::new("espeak-ng");
+    espeak.args(["-v", "en-us", "-p", &pitch.to_string()]);
+    let status = espeak.args(["-w".as_ref(), path.as_os_str(), word.as_ref()]);
+    status.status().is_ok_and(|status| status.success())
+}
+
+#[test]
+fn a_folder_of_recordings_becomes_a_detector_with_one_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let people = folder.path().join("people");
+    fs::create_dir_all(people.join("hey robin")).unwrap();
+    for speaker in ["ann", "bob", "cai"] {
+        for take in 0..2 {
+            let path = people.join(format!("hey robin/{speaker}_nohash_{take}.wav"));
+            if !said(&path, "hey robin", 30 + 10 * speaker.len() + 5 * take) {
+                println!("espeak-ng is not installed: nothing is tested");
+                return;
+            }
+        }
+    }
+    let path = |name: &str| folder.path().join(name).into_os_string();
+    let (people, into, runs) = (path("people"), path("own"), path("runs"));
+    let mut args: Vec<&std::ffi::OsStr> = vec![
+        "own-words".as_ref(),
+        "--recordings".as_ref(),
+        &people,
+        "--into".as_ref(),
+        &into,
+        "--runs".as_ref(),
+        &runs,
+    ];
+    let few = "--voices 30 --takes 1 --near-misses 0 --readings 0 --without-flite --minutes 0.01 --device cpu";
+    args.extend(few.split(' ').map(AsRef::<std::ffi::OsStr>::as_ref));
+    let (status, text) = auricle(&args);
+    assert!(status, "{text}");
+    assert!(text.contains("6 recordings, "), "{text}");
+    assert!(
+        text.contains("hey_robin: 2 recordings to learn from, 2 to choose by, 2 to judge by"),
+        "{text}"
+    );
+    assert!(!text.contains("fewer than three speakers"), "{text}");
+    let run = run_folder(Path::new(&runs));
+    assert!(run.join("ensemble.auricle").exists(), "{text}");
+    let report: Report =
+        serde_json::from_slice(&fs::read(run.join("report.json")).unwrap()).unwrap();
+    let test = report
+        .corpus
+        .splits
+        .iter()
+        .find(|split| split.name == "test");
+    assert_eq!(
+        test.unwrap().n_utterances,
+        2,
+        "people alone are what is judged by"
+    );
+    let (status, text) = auricle(&args);
+    assert!(status && text.contains("(0 made now"), "{text}");
+    assert!(text.contains("nothing was run again"), "{text}");
+}

@@ -201,7 +201,7 @@ fn describe(spec: &SynthSpec, into: &Path, engine: &dyn Engine) -> Result<(), Sy
     }
 }
 
-fn create_folder(path: &Path) -> Result<(), SynthError> {
+pub(super) fn create_folder(path: &Path) -> Result<(), SynthError> {
     fs::create_dir_all(path).map_err(|source| SynthError::Io {
         path: path.to_path_buf(),
         source,

@@ -10,6 +10,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::corpus::CorpusError;
+
 mod engine;
 mod espeak;
 mod flite;
@@ -19,6 +21,7 @@ mod noise;
 mod piper;
 mod plan;
 mod program;
+mod recorded;
 mod sequence;
 mod wave;
 
@@ -29,6 +32,9 @@ pub use generate::{Generated, generate};
 pub use near::{NearMiss, OtherWords, other_words};
 pub use piper::Piper;
 pub use plan::{Speaker, SynthUtterance, plan, speakers};
+pub use recorded::{
+    Joined, Recording, Recordings, join_recordings, recorded_words, recordings, remove_recordings,
+};
 pub use sequence::{Sequence, SequenceSpec, SpokenWord, write_sequence};
 
 /// The rate of espeak-ng, and of everything that is written.
@@ -235,6 +241,22 @@ pub enum SynthError {
         found: String,
         /// What should have.
         expected: &'static str,
+    },
+    /// A folder of recordings could not be read.
+    #[error(transparent)]
+    Recordings(#[from] CorpusError),
+    /// Too few recordings of a word.
+    #[error(
+        "{}: found {n_found} recordings of `{word}`; expected 3 or more, one each to learn from, to choose by and to judge by (or none)",
+        folder.display()
+    )]
+    FewRecordings {
+        /// Where they lie.
+        folder: PathBuf,
+        /// Of which word.
+        word: String,
+        /// How many there are.
+        n_found: usize,
     },
     /// The program lacks voices that are asked for.
     #[error("{engine} {version} has no voice {missing}; it has {found}")]

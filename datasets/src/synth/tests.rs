@@ -15,6 +15,7 @@ use crate::split::{Split, SplitSpec};
 
 mod flite;
 mod piper;
+mod recorded;
 
 fn spec() -> SynthSpec {
     SynthSpec {
@@ -297,12 +298,13 @@ fn a_corpus_is_made_once_goes_on_after_a_stop_and_is_the_same_bytes_again() {
     check_sequence(&one, folder.path(), &espeak);
 }
 
-fn check_scan(corpus: &Path, espeak: &Espeak) {
-    let spec = CorpusSpec {
+/// The task of telling keywords in a corpus of ours.
+fn task(keywords: &[&str]) -> CorpusSpec {
+    CorpusSpec {
         layout: Layout::FolderPerClass,
         speaker: SpeakerPattern::nohash(),
         labels: LabelSpec {
-            keywords: vec!["left".into(), "hey_computer".into()],
+            keywords: keywords.iter().map(|&word| word.to_owned()).collect(),
             unknown: true,
             unknown_percent: None,
             silence: false,
@@ -322,7 +324,11 @@ fn check_scan(corpus: &Path, espeak: &Espeak) {
         clip_ms: 1000,
         max_reject_share: 0.0,
         seed: 7,
-    };
+    }
+}
+
+fn check_scan(corpus: &Path, espeak: &Espeak) {
+    let spec = task(&["left", "hey_computer"]);
     let rows = scan(corpus, &spec).unwrap();
     let summary = audit(&rows).unwrap();
     assert_eq!(

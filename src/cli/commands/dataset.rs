@@ -9,6 +9,8 @@ mod synth;
 
 use std::io::Write;
 
+pub(super) use synth::corpus as own_corpus;
+
 use crate::cli::args_dataset::DatasetCommand;
 
 pub fn dataset(command: &DatasetCommand, out: &mut dyn Write) -> anyhow::Result<()> {

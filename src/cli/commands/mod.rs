@@ -11,6 +11,7 @@ mod evaluate;
 mod explain;
 mod export;
 mod ingest;
+mod own_words;
 mod run;
 mod study;
 mod tune;
@@ -30,6 +31,7 @@ pub fn auricle(args: &Auricle) -> u8 {
         }
         Command::Demo(args) => demo::demo(args, &mut out),
         Command::Run(args) => run::run(args, &mut out),
+        Command::OwnWords(args) => own_words::own_words(args, &mut out),
         Command::Search(args) => run::search(args, &mut out),
         Command::Dataset(args) => dataset::dataset(args, &mut out),
         Command::Ingest(args) => ingest::ingest(args, &mut out),

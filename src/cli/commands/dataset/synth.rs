@@ -1,16 +1,19 @@
 //! `auricle dataset synth`: from a list of words to a corpus and its recipe.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use auricle_datasets::Split;
 use auricle_datasets::partial::write_bytes;
 use auricle_datasets::synth::{
-    Engine, Espeak, EspeakAndFlite, Flite, Installed, OtherWords, Piper, SynthError, SynthSpec,
-    Timbres, generate, other_words,
+    Engine, Espeak, EspeakAndFlite, Flite, Installed, OtherWords, Piper, Recording, Recordings,
+    SAMPLE_RATE_HZ, SynthError, SynthSpec, Timbres, generate, join_recordings, other_words,
+    recorded_words, recordings, remove_recordings,
 };
 
-use crate::cli::args_dataset::{SynthArgs, SynthEngine};
+use crate::audio;
+use crate::cli::args_dataset::{OwnWords, SynthArgs, SynthEngine};
 use crate::cli::progress::{Progress, is_stopping, listen_for_stop};
 use crate::recipe::Recipe;
 
@@ -41,6 +44,26 @@ const FAR_WORDS: [&str; 16] = [
 const NOISE_S: u32 = 60;
 
 pub fn synth(args: &SynthArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    listen_for_stop();
+    let progress = Progress::new();
+    let recipe = corpus(&args.corpus, args.workers, &progress, out)?;
+    drop(progress);
+    writeln!(
+        out,
+        "next: auricle run {} --data {}",
+        recipe.display(),
+        args.corpus.into.display()
+    )?;
+    Ok(())
+}
+
+/// The corpus, with its recipe, and what it holds. Returns the file of the recipe.
+pub(in crate::cli::commands) fn corpus(
+    args: &OwnWords,
+    workers: Option<usize>,
+    progress: &Progress,
+    out: &mut dyn Write,
+) -> anyhow::Result<PathBuf> {
     let engine: Box<dyn Engine> = match (args.engine, &args.piper_voices) {
         (SynthEngine::Piper, Some(voices)) => Box::new(Piper::find(voices)?),
         (SynthEngine::Piper, None) => bail!("--engine piper: found no --piper-voices"),
@@ -51,9 +74,23 @@ pub fn synth(args: &SynthArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         Some(path) => candidates(path)?,
         None => Vec::new(),
     };
-    let words: Vec<String> = args.words.iter().map(|w| w.trim().to_owned()).collect();
-    let progress = Progress::new();
-    listen_for_stop();
+    let mut words: Vec<String> = args.words.iter().map(|w| w.trim().to_owned()).collect();
+    let recorded = match &args.recordings {
+        Some(folder) => {
+            let place = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+            if place(folder).starts_with(place(&args.into)) {
+                bail!(
+                    "--recordings {}: found a folder of the corpus that --into names, expected one beside it",
+                    folder.display()
+                );
+            }
+            if words.is_empty() {
+                words = recorded_words(folder)?;
+            }
+            Some(recordings(folder, &words, args.seed)?)
+        }
+        None => None,
+    };
     progress.step("look for other words");
     let others = if args.near_misses + args.readings == 0 {
         OtherWords::default()
@@ -65,44 +102,31 @@ pub fn synth(args: &SynthArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         let dialects = accents(&languages, &espeak.installed()?)?;
         other_words(&words, args.near_misses, &dialects[0], &more, &espeak)?
     };
-    let mut unknown_words: Vec<String> = others.near.iter().map(|miss| miss.word.clone()).collect();
-    let far = FAR_WORDS.iter().map(|&word| word.to_owned());
-    let far = far.filter(|word| !words.contains(word) && !unknown_words.contains(word));
-    let far: Vec<String> = far.collect();
-    unknown_words.extend(far);
-    let spec = SynthSpec {
-        words: words.clone(),
-        unknown_words,
-        n_speakers: args.voices,
-        n_takes: args.takes,
-        n_unknown_takes: 1,
-        n_readings: args.readings,
-        vocabulary: others.vocabulary,
-        accents: voices,
-        clip_ms: args.clip_ms,
-        noise_s: NOISE_S,
-        seed: args.seed,
-    };
+    let spec = spec(args, &words, voices, &others);
     spec.validate()?;
     progress.step("speak");
     let made = generate(
         &spec,
         &args.into,
         engine.as_ref(),
-        super::super::workers(args.workers),
-        &|done, total| crate::ingest::Watch::progress(&progress, done, total, "speak"),
+        super::super::workers(workers),
+        &|done, total| crate::ingest::Watch::progress(progress, done, total, "speak"),
         &is_stopping,
     )?;
-    drop(progress);
-    let path = args.into.join("recipe.toml");
-    let text = recipe_text(&words, args.clip_ms)?;
-    Recipe::parse(&text, &path)?;
-    write_bytes(&path, text.as_bytes()).with_context(|| path.display().to_string())?;
+    progress.end_bar();
     writeln!(
         out,
         "{} files by {} synthetic voices ({} made now, {} {})",
         made.n_files, made.n_speakers, made.n_made, made.engine, made.version
     )?;
+    match &recorded {
+        Some(recorded) => join(recorded, args, &words, progress, out)?,
+        None => remove_recordings(&args.into)?,
+    }
+    let path = args.into.join("recipe.toml");
+    let text = recipe_text(&words, args.clip_ms)?;
+    Recipe::parse(&text, &path)?;
+    write_bytes(&path, text.as_bytes()).with_context(|| path.display().to_string())?;
     for word in &words {
         let misses = others.near.iter().filter(|miss| miss.keyword == *word);
         let misses: Vec<&str> = misses.map(|miss| miss.word.as_str()).collect();
@@ -113,17 +137,88 @@ pub fn synth(args: &SynthArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         writeln!(out, "  {word}: told from {misses}")?;
     }
     writeln!(out, "  {}", path.display())?;
+    Ok(path)
+}
+
+/// What is spoken: the words, those that are near them, and some that are not.
+fn spec(args: &OwnWords, words: &[String], accents: Vec<String>, others: &OtherWords) -> SynthSpec {
+    let mut unknown_words: Vec<String> = others.near.iter().map(|miss| miss.word.clone()).collect();
+    let far = FAR_WORDS.iter().map(|&word| word.to_owned());
+    let far = far.filter(|word| !words.contains(word) && !unknown_words.contains(word));
+    let far: Vec<String> = far.collect();
+    unknown_words.extend(far);
+    SynthSpec {
+        words: words.to_vec(),
+        unknown_words,
+        n_speakers: args.voices,
+        n_takes: args.takes,
+        n_unknown_takes: 1,
+        n_readings: args.readings,
+        vocabulary: others.vocabulary.clone(),
+        accents,
+        clip_ms: args.clip_ms,
+        noise_s: NOISE_S,
+        seed: args.seed,
+    }
+}
+
+/// Puts the recordings into the corpus, and says what became of them.
+fn join(
+    recorded: &Recordings,
+    args: &OwnWords,
+    words: &[String],
+    progress: &Progress,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    progress.step("take the recordings");
+    let decode = |path: &Path| match audio::decode(path, SAMPLE_RATE_HZ) {
+        Ok(clip) => Ok(clip.samples),
+        Err(error) => Err(error.to_string()),
+    };
+    let joined = join_recordings(
+        recorded,
+        &args.into,
+        args.clip_ms,
+        args.seed,
+        &decode,
+        &|done, total| crate::ingest::Watch::progress(progress, done, total, "recordings"),
+        &is_stopping,
+    )?;
+    progress.end_bar();
+    for (file, reason) in &joined.set_aside {
+        writeln!(out, "set aside: {}: {reason}", file.display())?;
+    }
     writeln!(
         out,
-        "next: auricle run {} --data {}",
-        path.display(),
-        args.into.display()
+        "{} recordings, {} clips of them; {} set aside",
+        recorded.all.len() - joined.set_aside.len(),
+        joined.n_clips,
+        joined.set_aside.len()
     )?;
+    for word in words {
+        let on = |split| {
+            let of_word = |r: &&Recording| r.word.as_ref() == Some(word) && r.split == split;
+            recorded.all.iter().filter(of_word).count()
+        };
+        let sides = [Split::Train, Split::Validation, Split::Test].map(on);
+        writeln!(
+            out,
+            "  {word}: {} recordings to learn from, {} to choose by, {} to judge by",
+            sides[0], sides[1], sides[2]
+        )?;
+    }
+    if !recorded.by_speaker {
+        writeln!(
+            out,
+            "  the files name fewer than three speakers (`<speaker>_nohash_<take>`): the same people may be on two sides, and what is\n  \
+             judged is voices that training may have heard"
+        )?;
+    }
     Ok(())
 }
 
 /// espeak-ng, and flite beside it where it is installed and English is spoken.
-fn espeak_and_flite(args: &SynthArgs) -> anyhow::Result<Box<dyn Engine>> {
+fn espeak_and_flite(args: &OwnWords) -> anyhow::Result<Box<dyn Engine>> {
     let espeak = Espeak::find()?;
     let is_english = args
         .languages

@@ -1,0 +1,35 @@
+//! `auricle own-words`: from a list of words, or a folder of recordings, to a detector.
+
+use std::io::Write;
+
+use crate::cli::args::OwnWordsArgs;
+use crate::cli::progress::{Progress, listen_for_stop};
+use crate::recipe::Recipe;
+
+pub fn own_words(args: &OwnWordsArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    listen_for_stop();
+    let progress = Progress::new();
+    let path = super::dataset::own_corpus(&args.corpus, None, &progress, out)?;
+    let mut recipe = Recipe::read(&path)?;
+    super::run::take_noise(&mut recipe, &args.noise)?;
+    recipe.seed = args.corpus.seed;
+    if args.minutes.is_some() {
+        recipe.search.budget.minutes = args.minutes;
+    }
+    let into = &args.corpus.into;
+    let finished = super::run::whole(&recipe, into, &args.place, None, &progress, out)?;
+    drop(progress);
+    let bundle = finished.folder.join("ensemble.auricle");
+    writeln!(
+        out,
+        "next: kws-infer {} --mic    (or a file in place of --mic)",
+        bundle.display()
+    )?;
+    if args.corpus.recordings.is_none() {
+        writeln!(
+            out,
+            "No person has said these words yet, to learn from or to judge by: --recordings DIR takes some, three a word at least."
+        )?;
+    }
+    Ok(())
+}
