@@ -112,7 +112,7 @@ pub struct OwnWordsArgs {
     /// Folder of background noise to train with, in place of the corpus's; may be said more than once
     #[arg(long, value_name = "DIR")]
     pub noise: Vec<PathBuf>,
-    /// Minutes of search, in place of the recipe's
+    /// Minutes of search, in place of the recipe's network as it stands
     #[arg(long)]
     pub minutes: Option<f64>,
 }

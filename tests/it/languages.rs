@@ -316,7 +316,7 @@ fn a_folder_of_recordings_becomes_a_detector_with_one_command() {
         "--runs".as_ref(),
         &runs,
     ];
-    let few = "--voices 30 --takes 1 --near-misses 0 --readings 0 --without-flite --minutes 0.01 --device cpu";
+    let few = "--voices 30 --takes 1 --near-misses 0 --readings 0 --without-flite --device cpu";
     args.extend(few.split(' ').map(AsRef::<std::ffi::OsStr>::as_ref));
     let (status, text) = auricle(&args);
     assert!(status, "{text}");
