@@ -112,7 +112,7 @@ pub struct OwnWordsArgs {
     /// Folder of background noise to train with, in place of the corpus's; may be said more than once
     #[arg(long, value_name = "DIR")]
     pub noise: Vec<PathBuf>,
-    /// Minutes of search, in place of the recipe's network as it stands
+    /// Minutes of search [default: 6; with recordings none, the recipe's own network is trained]
     #[arg(long)]
     pub minutes: Option<f64>,
 }

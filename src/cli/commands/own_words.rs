@@ -25,11 +25,14 @@ pub fn own_words(args: &OwnWordsArgs, out: &mut dyn Write) -> anyhow::Result<()>
         "next: kws-infer {} --mic    (or a file in place of --mic)",
         bundle.display()
     )?;
-    if args.corpus.recordings.is_none() {
-        writeln!(
-            out,
+    let advice = match args.corpus.recordings {
+        None => {
             "No person has said these words yet, to learn from or to judge by: --recordings DIR takes some, three a word at least."
-        )?;
-    }
+        }
+        Some(_) => {
+            "Its threshold is a guess: `auricle tune` finds one, with recordings that it has not heard and an hour without the words."
+        }
+    };
+    writeln!(out, "{advice}")?;
     Ok(())
 }
