@@ -213,7 +213,7 @@ pub fn join_recordings(
         };
         let clips = match &recording.word {
             Some(_) => around_the_word(&samples, clip_ms, n_places, seed, number as u64),
-            None => pieces(samples.len(), clip_ms),
+            None => pieces(&samples, clip_ms),
         };
         if clips.is_empty() {
             let reason = "found no sound in it, expected speech".to_owned();
@@ -225,9 +225,9 @@ pub fn join_recordings(
             None => RECORDED.to_owned(),
         };
         create_folder(&into.join(&folder))?;
-        for (at, range) in clips.into_iter().enumerate() {
+        for (at, clip) in clips.iter().enumerate() {
             let path = format!("{folder}/{number:05}_{at:04}.wav");
-            write_wav(&into.join(&path), &samples[range])?;
+            write_wav(&into.join(&path), clip)?;
             let speaker = recording.speaker.as_deref().unwrap_or("-");
             let (split, file) = (recording.split, slashed(&recording.path));
             rows.push(format!("{path}\t{speaker}\t{split}\tfalse\t{file}\t\t\t\t"));
@@ -269,44 +269,50 @@ pub fn remove_recordings(into: &Path) -> Result<(), SynthError> {
     Ok(())
 }
 
-/// Clips with the loudest stretch in their middle, the others a little beside it. None where nothing is heard.
+/// Clips with the loudest stretch in their middle, the others a little beside it; a recording that is shorter than a clip lies in
+/// silence. None where nothing is heard.
 fn around_the_word(
     samples: &[f32],
     clip_ms: u32,
     n_places: usize,
     seed: u64,
     number: u64,
-) -> Vec<Range<usize>> {
+) -> Vec<Vec<f32>> {
     let Some(word) = loudest_stretch(samples) else {
         return Vec::new();
     };
-    let n_clip = samples_in(clip_ms).min(samples.len());
+    let n_clip = samples_in(clip_ms);
     let middle = ((word.start + word.end) / 2) as i64;
+    // Below zero where a clip begins before its recording.
+    let last = samples.len() as i64 - n_clip as i64;
     let mut rng = clip_rng(seed, 0, number);
-    let clips = (0..n_places).map(|place| {
+    let mut starts = BTreeSet::new();
+    for place in 0..n_places {
         let shift_ms = if place == 0 {
             0
         } else {
             rng.random_range(-SHIFT_MS..=SHIFT_MS)
         };
-        let first = middle - n_clip as i64 / 2 + shift_ms * i64::from(SAMPLE_RATE_HZ) / 1000;
-        let first = first.clamp(0, (samples.len() - n_clip) as i64) as usize;
-        first..first + n_clip
-    });
-    // A recording no longer than a clip has one place.
-    let mut distinct: Vec<Range<usize>> = clips.collect();
-    let mut seen = BTreeSet::new();
-    distinct.retain(|clip| seen.insert(clip.start));
-    distinct
+        let start = middle - n_clip as i64 / 2 + shift_ms * i64::from(SAMPLE_RATE_HZ) / 1000;
+        starts.insert(start.clamp(last.min(0), last.max(0)));
+    }
+    let clip = |start: i64| {
+        let (silent, skipped) = ((-start).max(0) as usize, start.max(0) as usize);
+        let mut clip = vec![0.0; n_clip];
+        let heard = clip[silent..].iter_mut().zip(&samples[skipped..]);
+        heard.for_each(|(to, &from)| *to = from);
+        clip
+    };
+    starts.into_iter().map(clip).collect()
 }
 
 /// Clips one behind the other; what is left over at the end is a clip where it is half as long at least, or all there is.
-fn pieces(n_samples: usize, clip_ms: u32) -> Vec<Range<usize>> {
+fn pieces(samples: &[f32], clip_ms: u32) -> Vec<Vec<f32>> {
     let n_clip = samples_in(clip_ms);
-    let starts = (0..n_samples).step_by(n_clip);
-    starts
-        .map(|start| start..(start + n_clip).min(n_samples))
-        .filter(|clip| clip.start == 0 || 2 * clip.len() >= n_clip)
+    let chunks = samples.chunks(n_clip).enumerate();
+    chunks
+        .filter(|(at, piece)| *at == 0 || 2 * piece.len() >= n_clip)
+        .map(|(_, piece)| piece.to_vec())
         .collect()
 }
 
