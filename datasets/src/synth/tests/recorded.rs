@@ -55,7 +55,7 @@ fn recordings_join_a_corpus_with_the_word_in_the_middle_and_are_what_is_judged_b
     }
     for n in 10..14 {
         // Shorter than a clip, the word at its end.
-        recording(&people.join(format!("lumo/{n}.wav")), 0.6, &[0.2..0.6]);
+        recording(&people.join(format!("lumo/{n}\t\".wav")), 0.6, &[0.2..0.6]);
     }
     recording(&people.join("_talk/radio.wav"), 3.7, &[0.0..3.7]);
     recording(&people.join("lumo/silent.wav"), 2.0, &[]);
