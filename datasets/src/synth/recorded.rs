@@ -225,13 +225,13 @@ pub fn join_recordings(
             None => RECORDED.to_owned(),
         };
         create_folder(&into.join(&folder))?;
+        // What would end a column early is no part of a name there.
+        let column = |text: &str| text.replace(['\t', '\n', '\r', '"'], "_");
+        let speaker = column(recording.speaker.as_deref().unwrap_or("-"));
+        let (split, file) = (recording.split, column(&slashed(&recording.path)));
         for (at, clip) in clips.iter().enumerate() {
             let path = format!("{folder}/{number:05}_{at:04}.wav");
             write_wav(&into.join(&path), clip)?;
-            // What would end a column early is no part of a name there.
-            let column = |text: &str| text.replace(['\t', '\n', '\r', '"'], "_");
-            let speaker = column(recording.speaker.as_deref().unwrap_or("-"));
-            let (split, file) = (recording.split, column(&slashed(&recording.path)));
             rows.push(format!("{path}\t{speaker}\t{split}\tfalse\t{file}\t\t\t\t"));
         }
         progress(number + 1, all.len());

@@ -53,6 +53,16 @@ fn espeak() -> Option<Espeak> {
     }
 }
 
+/// A program of that name in a folder: what a shell does with the script.
+#[cfg(unix)]
+fn stand_in(folder: &Path, name: &str, script: &str) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let program = folder.join(name);
+    fs::write(&program, format!("#!/bin/sh\n{script}")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    program
+}
+
 #[test]
 fn speakers_are_distinct_and_share_no_timbre_between_splits() {
     for n_speakers in [30, 61, 200] {

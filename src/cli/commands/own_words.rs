@@ -13,9 +13,7 @@ pub fn own_words(args: &OwnWordsArgs, out: &mut dyn Write) -> anyhow::Result<()>
     let mut recipe = Recipe::read(&path)?;
     super::run::take_noise(&mut recipe, &args.noise)?;
     recipe.seed = args.corpus.seed;
-    if args.minutes.is_some() {
-        (recipe.search.budget.minutes, recipe.search.budget.n_trials) = (args.minutes, None);
-    }
+    super::run::take_budget(&mut recipe, args.minutes, None);
     let into = &args.corpus.into;
     let finished = super::run::whole(&recipe, into, &args.place, None, &progress, out)?;
     drop(progress);

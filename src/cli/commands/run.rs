@@ -34,6 +34,14 @@ pub(super) fn take_noise(recipe: &mut Recipe, folders: &[PathBuf]) -> anyhow::Re
     Ok(())
 }
 
+/// Another budget than the recipe's, where any of it is said.
+pub(super) fn take_budget(recipe: &mut Recipe, minutes: Option<f64>, n_trials: Option<u64>) {
+    if minutes.is_some() || n_trials.is_some() {
+        recipe.search.budget.minutes = minutes;
+        recipe.search.budget.n_trials = n_trials;
+    }
+}
+
 /// What a run is given by a command line.
 pub(super) fn plan<'a>(
     recipe: &'a Recipe,
@@ -190,10 +198,7 @@ pub fn search(args: &RunArgs, out: &mut dyn Write) -> anyhow::Result<()> {
 
 fn with_budget(args: &RunArgs) -> anyhow::Result<Recipe> {
     let mut recipe = recipe(&args.recipe)?;
-    if args.minutes.is_some() || args.trials.is_some() {
-        recipe.search.budget.minutes = args.minutes;
-        recipe.search.budget.n_trials = args.trials;
-    }
+    take_budget(&mut recipe, args.minutes, args.trials);
     if let Some(folder) = &args.replay {
         let trials = crate::run::trials_of(folder)?;
         let ranked = ranking(&trials).into_iter().take(args.replay_best);

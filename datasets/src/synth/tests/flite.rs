@@ -2,8 +2,6 @@
 
 #![cfg(unix)]
 
-use std::os::unix::fs::PermissionsExt;
-
 use super::*;
 
 /// How high the stand-in speaks, in hertz, and for how long as it is usual, in seconds.
@@ -12,7 +10,7 @@ const USUAL_S: f32 = 0.5;
 
 /// A stand-in for flite that knows its options: 400 Hz, half a second by the factor of its length, in a WAV whose sizes are unknown.
 fn flite(folder: &Path) -> Flite {
-    stand_in(
+    let program = stand_in(
         folder,
         "flite",
         r#"
@@ -30,16 +28,8 @@ done
 printf 'RIFF\377\377\377\377WAVEfmt \020\000\000\000\001\000\001\000\200\076\000\000\000\175\000\000\002\000\020\000data\377\377\377\377'
 awk -v n="$stretch" 'BEGIN { for (i = 0; i < 8000 * n; i++) printf "%s", int(i * 800 / 16000) % 2 ? "0P" : "00" }'
 "#,
-    )
-    .map(|program| Flite::find_at(&program).unwrap())
-    .unwrap()
-}
-
-fn stand_in(folder: &Path, name: &str, script: &str) -> std::io::Result<std::path::PathBuf> {
-    let program = folder.join(name);
-    fs::write(&program, format!("#!/bin/sh\n{script}"))?;
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
-    Ok(program)
+    );
+    Flite::find_at(&program).unwrap()
 }
 
 #[test]
@@ -131,7 +121,7 @@ fn pitch_raises_flites_voice_rate_changes_its_length_and_neither_the_other() {
 fn a_program_that_is_no_flite_or_has_no_voice_of_16_khz_is_told_by_what_it_said() {
     let folder = tempfile::tempdir().unwrap();
     let refused = |name: &str, script: &str| {
-        let program = stand_in(folder.path(), name, script).unwrap();
+        let program = stand_in(folder.path(), name, script);
         Flite::find_at(&program).unwrap_err().to_string()
     };
     let error = refused("tool", "echo some other tool 1.0");

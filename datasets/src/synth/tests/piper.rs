@@ -5,11 +5,10 @@ use super::*;
 /// A stand-in for piper that knows its options: a tone whose pitch is the speaker's, as long as the length scale says.
 #[cfg(unix)]
 fn piper(folder: &Path) -> Piper {
-    use std::os::unix::fs::PermissionsExt;
-    let program = folder.join("piper");
-    fs::write(
-        &program,
-        r#"#!/bin/sh
+    let program = stand_in(
+        folder,
+        "piper",
+        r#"
 speaker=0
 while [ $# -gt 0 ]; do
     case "$1" in
@@ -28,9 +27,7 @@ read -r text || exit 5
 awk -v n="$length" -v f="$speaker" 'BEGIN { for (i = 0; i < 6000 * n; i++) {
     v = int(i * (300 + 40 * f) / 22050 * 2) % 2; printf "%s", v ? "~~" : "!!" } }'
 "#,
-    )
-    .unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    );
     let voices = folder.join("voices");
     fs::create_dir_all(&voices).unwrap();
     for (name, rate, n_speakers) in [
