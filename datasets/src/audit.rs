@@ -110,7 +110,7 @@ pub fn audit(utterances: &[Utterance]) -> Result<AuditSummary, AuditError> {
             .n_clips
             .entry(row.split)
             .or_default()
-            .entry(row.label.clone())
+            .entry(row.label.to_string())
             .or_default() += 1;
         summary.n_synthetic += usize::from(row.synthetic);
     }
@@ -159,8 +159,8 @@ type Sides<'a> = BTreeMap<Split, (usize, &'a Path)>;
 
 fn sides_of_speakers<'a>(
     rows: impl Iterator<Item = (Option<&'a str>, Split, &'a Path)>,
-) -> BTreeMap<String, Sides<'a>> {
-    let mut speakers: BTreeMap<String, Sides> = BTreeMap::new();
+) -> BTreeMap<&'a str, Sides<'a>> {
+    let mut speakers: BTreeMap<&str, Sides> = BTreeMap::new();
     for (speaker, split, path) in rows {
         if let Some(speaker) = known_speaker(speaker) {
             let sides = speakers.entry(speaker).or_default();
@@ -170,12 +170,12 @@ fn sides_of_speakers<'a>(
     speakers
 }
 
-fn crossing(speakers: &BTreeMap<String, Sides>) -> Vec<CrossingSpeaker> {
+fn crossing(speakers: &BTreeMap<&str, Sides>) -> Vec<CrossingSpeaker> {
     speakers
         .iter()
         .filter(|(_, sides)| sides.len() > 1)
         .map(|(speaker, sides)| CrossingSpeaker {
-            speaker: speaker.clone(),
+            speaker: (*speaker).to_owned(),
             clips: sides
                 .iter()
                 .map(|(&split, &(n, path))| (split, (n, path.to_path_buf())))
@@ -234,12 +234,13 @@ fn overlap_between_splits(stretches: &mut [(f64, f64, Split)]) -> Option<(Split,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::name::Name;
 
     fn clip(path: &str, speaker: Option<&str>, split: Split) -> Utterance {
         Utterance {
             path: path.into(),
             label: path.split('/').next().unwrap().into(),
-            speaker: speaker.map(str::to_owned),
+            speaker: speaker.map(Name::from),
             split,
             start_s: None,
             end_s: None,

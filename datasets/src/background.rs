@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::corpus::{BACKGROUND_NOISE, CorpusError, CorpusSpec, audio_files};
 use crate::labels::{SILENCE, n_keyword_clips, share_of};
+use crate::name::Name;
 use crate::seeded::{purpose_rng, rank};
 use crate::split::Split;
 use crate::utterance::{Utterance, slashed};
@@ -207,6 +208,7 @@ pub fn silence_rows(
     let Some((class, percent)) = spec.labels.noise() else {
         return Ok(Vec::new());
     };
+    let class = Name::from(class);
     let clip_s = f64::from(spec.clip_ms) / 1000.0;
     let mut rows = Vec::new();
     for (split, n_keywords) in n_keyword_clips(utterances) {
@@ -235,7 +237,7 @@ pub fn silence_rows(
             let start_ms = rng.random_range(first_ms..=last_ms);
             rows.push(Utterance {
                 path: region.path.clone(),
-                label: class.to_owned(),
+                label: class.clone(),
                 speaker: None,
                 split,
                 start_s: Some(start_ms as f64 / 1000.0),
@@ -288,7 +290,7 @@ mod tests {
         let row = |split: Split, i| Utterance {
             path: format!("go/{split}{i}_nohash_0.wav").into(),
             label: "go".into(),
-            speaker: Some(format!("{split}{i}")),
+            speaker: Some(format!("{split}{i}").into()),
             split,
             start_s: None,
             end_s: None,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::background::BackgroundSpec;
 use crate::labels::{LabelSpec, cap_unknown};
 use crate::manifest::{ManifestError, ManifestRow};
+use crate::name::Name;
 use crate::split::{Split, SplitSpec};
 use crate::utterance::Utterance;
 
@@ -79,7 +80,7 @@ impl SpeakerPattern {
     }
 
     /// The speaker of a file, by its name alone.
-    pub fn speaker_of(&self, path: &Path) -> Option<String> {
+    pub fn speaker_of<'a>(&self, path: &'a Path) -> Option<&'a str> {
         let stem = path.file_stem()?.to_str()?;
         let name = match self {
             SpeakerPattern::Before { separator } => stem.split_once(separator.as_str())?.0,
@@ -240,12 +241,12 @@ impl CorpusSpec {
 pub fn scan(root: &Path, spec: &CorpusSpec) -> Result<Vec<Utterance>, CorpusError> {
     spec.validate()?;
     let mut found = spec.layout.rows(root, &spec.speaker)?;
-    let words: BTreeSet<String> = found.iter().map(|clip| clip.label.clone()).collect();
+    let words: BTreeSet<Name> = found.iter().map(|clip| clip.label.clone()).collect();
     if let Some(absent) = spec
         .labels
         .keywords
         .iter()
-        .find(|keyword| !words.contains(*keyword))
+        .find(|keyword| !words.contains(keyword.as_str()))
     {
         return Err(CorpusError::KeywordAbsent {
             keyword: absent.clone(),
@@ -253,13 +254,13 @@ pub fn scan(root: &Path, spec: &CorpusSpec) -> Result<Vec<Utterance>, CorpusErro
             found: if words.is_empty() {
                 "no words".into()
             } else {
-                words.into_iter().collect::<Vec<_>>().join(" ")
+                words.iter().map(Name::as_str).collect::<Vec<_>>().join(" ")
             },
         });
     }
-    let classes: BTreeMap<&String, String> = words
+    let classes: BTreeMap<&Name, Name> = words
         .iter()
-        .filter_map(|word| Some((word, spec.labels.class_of(word)?)))
+        .filter_map(|word| Some((word, spec.labels.class_of(word)?.into())))
         .collect();
     found.retain(|clip| classes.contains_key(&clip.label));
 

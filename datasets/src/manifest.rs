@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::name::{Name, Names};
 use crate::partial::{Durability, write_whole};
 use crate::split::Split;
 use crate::table::{Table, read_text};
@@ -70,14 +71,14 @@ pub struct ManifestRow {
     /// The audio file, relative to the corpus root (or absolute).
     pub path: PathBuf,
     /// What is said in it.
-    pub label: String,
+    pub label: Name,
     /// Who says it; `None` also where the manifest says `unknown` or `-`.
-    pub speaker: Option<String>,
+    pub speaker: Option<Name>,
     /// Its side, where the manifest gives one.
     pub split: Option<Split>,
     /// Which project, recording or session it came from, where that is known: clips of one source share a microphone,
     /// a room or a text.
-    pub source: Option<String>,
+    pub source: Option<Name>,
     /// Start in the file, in seconds.
     pub start_s: Option<f64>,
     /// End in the file, in seconds.
@@ -90,10 +91,10 @@ pub struct ManifestRow {
 
 impl ManifestRow {
     /// A whole file of which nothing else is known.
-    pub(crate) fn of(path: PathBuf, label: String) -> Self {
+    pub(crate) fn of(path: PathBuf, label: impl Into<Name>) -> Self {
         Self {
             path,
-            label,
+            label: label.into(),
             speaker: None,
             split: None,
             source: None,
@@ -102,6 +103,17 @@ impl ManifestRow {
             synthetic: false,
             line: 0,
         }
+    }
+
+    /// Makes it small: what it names is shared with the rows before, and its path takes no more than it is long.
+    pub(crate) fn share(&mut self, names: &mut Names) {
+        names.share(&mut self.label);
+        let others = [&mut self.speaker, &mut self.source];
+        others
+            .into_iter()
+            .flatten()
+            .for_each(|name| names.share(name));
+        self.path.shrink_to_fit();
     }
 }
 
@@ -119,10 +131,10 @@ impl From<Utterance> for ManifestRow {
 }
 
 /// A speaker's name, or `None` for the ways in which a list says that nobody knows.
-pub(crate) fn known_speaker(name: Option<&str>) -> Option<String> {
+pub(crate) fn known_speaker(name: Option<&str>) -> Option<&str> {
     let name = name?.trim();
     let unknown = name.is_empty() || name == "-" || name.eq_ignore_ascii_case("unknown");
-    (!unknown).then(|| name.to_owned())
+    (!unknown).then_some(name)
 }
 
 /// Reads a manifest by its extension: `.csv` and `.tsv` are tables, everything else is JSON lines.
@@ -147,7 +159,7 @@ pub fn read_csv(path: &Path) -> Result<Vec<ManifestRow>, ManifestError> {
         table.column(&["end", "end_s"]),
     );
     let (synthetic, source) = (table.column(&["synthetic"]), table.column(&["source"]));
-    let mut rows = Vec::new();
+    let (mut rows, mut names) = (Vec::new(), Names::default());
     for row in table.rows() {
         let row = row?;
         let fault =
@@ -164,17 +176,17 @@ pub fn read_csv(path: &Path) -> Result<Vec<ManifestRow>, ManifestError> {
                 .ok_or_else(|| fault("an empty path".into(), "an audio file"))?,
         );
         let label = match label {
-            Some(label) => row.get(Some(label)).map(str::to_owned),
-            None => folder_name(&file),
+            Some(label) => row.get(Some(label)).map(Name::from),
+            None => folder_name(&file).map(Name::from),
         };
-        let parsed = ManifestRow {
+        let mut parsed = ManifestRow {
             label: label
                 .ok_or_else(|| fault("no label".into(), "a label, or a folder named so"))?,
             path: file,
-            speaker: known_speaker(row.get(speaker)),
+            speaker: known_speaker(row.get(speaker)).map(Name::from),
             split: parse_split(row.get(split))
                 .map_err(|(found, expected)| fault(found, &expected))?,
-            source: row.get(source).map(str::to_owned),
+            source: row.get(source).map(Name::from),
             start_s: seconds(start, "start")?,
             end_s: seconds(end, "end")?,
             synthetic: match row.get(synthetic) {
@@ -184,6 +196,7 @@ pub fn read_csv(path: &Path) -> Result<Vec<ManifestRow>, ManifestError> {
             },
             line: row.line,
         };
+        parsed.share(&mut names);
         rows.push(checked(path, parsed)?);
     }
     Ok(rows)
@@ -211,40 +224,40 @@ pub fn read_jsonl_rows(path: &Path) -> Result<Vec<ManifestRow>, ManifestError> {
         #[serde(default)]
         synthetic: bool,
     }
-    let lines = json_lines::<Line>(
-        path,
-        "an object with `path`, `label` and perhaps `speaker`, `split`, `start`, `end`",
-    )?;
-    lines
-        .into_iter()
-        .map(|(line, row)| {
-            let split = parse_split(
-                row.split
-                    .as_deref()
-                    .map(str::trim)
-                    .filter(|split| !split.is_empty()),
-            )
+    let (mut rows, mut names) = (Vec::new(), Names::default());
+    let expected = "an object with `path`, `label` and perhaps `speaker`, `split`, `start`, `end`";
+    for_each_json_line(path, expected, |line, row: Line| {
+        let split = row.split.as_deref().map(str::trim);
+        let split = parse_split(split.filter(|split| !split.is_empty()))
             .map_err(|(found, expected)| ManifestError::row(path, line, found, expected))?;
-            let row = ManifestRow {
-                path: row.path,
-                label: row.label.trim().to_owned(),
-                speaker: known_speaker(row.speaker.as_deref()),
-                split,
-                source: row.source,
-                start_s: row.start,
-                end_s: row.end,
-                synthetic: row.synthetic,
-                line,
-            };
-            checked(path, row)
-        })
-        .collect()
+        let mut row = ManifestRow {
+            path: row.path,
+            label: row.label.trim().into(),
+            speaker: known_speaker(row.speaker.as_deref()).map(Name::from),
+            split,
+            source: row.source.map(Name::from),
+            start_s: row.start,
+            end_s: row.end,
+            synthetic: row.synthetic,
+            line,
+        };
+        row.share(&mut names);
+        rows.push(checked(path, row)?);
+        Ok(())
+    })?;
+    Ok(rows)
 }
 
 /// Reads a `manifest.jsonl` that [`write_jsonl`] wrote.
 pub fn read_jsonl(path: &Path) -> Result<Vec<Utterance>, ManifestError> {
-    let lines = json_lines::<Utterance>(path, "an utterance as ingestion writes it")?;
-    Ok(lines.into_iter().map(|(_, utterance)| utterance).collect())
+    let (mut rows, mut names) = (Vec::new(), Names::default());
+    let expected = "an utterance as ingestion writes it";
+    for_each_json_line(path, expected, |_, mut row: Utterance| {
+        row.share(&mut names);
+        rows.push(row);
+        Ok(())
+    })?;
+    Ok(rows)
 }
 
 /// Writes `manifest.jsonl`, whole or not at all.
@@ -262,12 +275,13 @@ pub fn write_jsonl(path: &Path, utterances: &[Utterance]) -> Result<(), Manifest
     })
 }
 
-fn json_lines<T: DeserializeOwned>(
+/// Parses line after line: a list of a million files is never there twice.
+fn for_each_json_line<T: DeserializeOwned>(
     path: &Path,
     expected: &str,
-) -> Result<Vec<(u64, T)>, ManifestError> {
+    mut take: impl FnMut(u64, T) -> Result<(), ManifestError>,
+) -> Result<(), ManifestError> {
     let text = read_text(path)?;
-    let mut rows = Vec::new();
     for (at, line) in text
         .lines()
         .enumerate()
@@ -285,9 +299,9 @@ fn json_lines<T: DeserializeOwned>(
                 expected,
             )
         })?;
-        rows.push((line_number, row));
+        take(line_number, row)?;
     }
-    Ok(rows)
+    Ok(())
 }
 
 fn parse_split(text: Option<&str>) -> Result<Option<Split>, (String, String)> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::name::{Name, Names};
 use crate::split::Split;
 
 /// A row of `manifest.jsonl`.
@@ -14,9 +15,9 @@ pub struct Utterance {
     /// The audio file, relative to the corpus root (or absolute).
     pub path: PathBuf,
     /// The class: a keyword, `_unknown_` or `_silence_`.
-    pub label: String,
+    pub label: Name,
     /// Who speaks; `None` where the source does not say.
-    pub speaker: Option<String>,
+    pub speaker: Option<Name>,
     /// Which side of the experiment the clip is on.
     pub split: Split,
     /// Where the clip starts in its file, in seconds; `None` is the start of the file.
@@ -30,6 +31,12 @@ pub struct Utterance {
 }
 
 impl Utterance {
+    /// Makes it small: what it names is shared with the rows before.
+    pub(crate) fn share(&mut self, names: &mut Names) {
+        names.share(&mut self.label);
+        self.speaker.iter_mut().for_each(|name| names.share(name));
+    }
+
     /// The order of every list of rows: by path (as text with `/`), then by start.
     pub(crate) fn order(&self, other: &Self) -> std::cmp::Ordering {
         let start = |row: &Self| row.start_s.unwrap_or(0.0);

@@ -115,7 +115,7 @@ impl Run<'_> {
         let Some(pattern) = &self.plan.recipe.data.source else {
             return Ok(Vec::new());
         };
-        let learnt: std::collections::BTreeSet<String> = self
+        let learnt: std::collections::BTreeSet<&str> = self
             .corpus
             .items(Split::Train)
             .into_iter()
@@ -123,10 +123,10 @@ impl Run<'_> {
             .collect();
         let sources: Vec<Option<String>> = utterances
             .iter()
-            .map(|utterance| pattern.speaker_of(&utterance.path))
+            .map(|utterance| pattern.speaker_of(&utterance.path).map(str::to_owned))
             .collect();
         let side = |source: &Option<String>| {
-            let is_learnt = learnt.contains(source.as_ref()?);
+            let is_learnt = learnt.contains(source.as_deref()?);
             let side = if is_learnt {
                 "within: other voices of sources learnt from"
             } else {
@@ -207,7 +207,8 @@ impl Run<'_> {
 pub(super) fn speakers(utterances: &[&Utterance]) -> Vec<String> {
     let name = |utterance: &&Utterance| {
         let own = || format!("clip {}", utterance.path.display());
-        utterance.speaker.clone().unwrap_or_else(own)
+        let speaker = utterance.speaker.as_ref();
+        speaker.map_or_else(own, ToString::to_string)
     };
     utterances.iter().map(name).collect()
 }

@@ -157,7 +157,7 @@ impl Corpus {
         let class_of = |utterance: &Utterance| {
             let position = labels.iter().position(|label| *label == utterance.label);
             position.ok_or_else(|| CorpusError::Label {
-                found: utterance.label.clone(),
+                found: utterance.label.to_string(),
                 expected: labels.clone(),
             })
         };

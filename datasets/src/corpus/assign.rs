@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::CorpusError;
 use crate::manifest::{ManifestError, ManifestRow, known_speaker};
+use crate::name::{Name, Names};
 use crate::split::{
     NamedBy, Split, SplitSpec, hash_percent, prefix_split, speaker_split, speech_commands_split,
 };
@@ -105,13 +106,14 @@ fn from_names(
             NamedBy::Speaker => (clip.speaker.clone(), "speaker"),
             NamedBy::Source => (clip.source.clone(), "source"),
         };
-        let name = name.ok_or_else(|| CorpusError::Unplaced {
+        let name: Name = name.ok_or_else(|| CorpusError::Unplaced {
             path: clip.path.clone(),
             found: what,
         })?;
-        splits.push(if test.contains(&name) {
+        let is_in = |names: &[String]| names.iter().any(|other| *other == name);
+        splits.push(if is_in(test) {
             Split::Test
-        } else if validation.contains(&name) {
+        } else if is_in(validation) {
             Split::Validation
         } else {
             Split::Train
@@ -119,11 +121,11 @@ fn from_names(
         names.insert(name);
     }
     let mut absent = validation.iter().chain(test);
-    match absent.find(|name| !names.contains(*name)) {
+    match absent.find(|name| !names.contains(name.as_str())) {
         None => Ok(splits),
         Some(absent) => {
-            let mut known: Vec<String> = names.into_iter().collect();
-            known.sort();
+            let mut known: Vec<&str> = names.iter().map(Name::as_str).collect();
+            known.sort_unstable();
             Err(CorpusError::Empty {
                 path: root.to_path_buf(),
                 found: format!("no clip of `{absent}` among {}", known.join(" ")),
@@ -135,7 +137,7 @@ fn from_names(
 
 /// A row of the list; `split` is `None` where the recipe has no use for that side.
 struct ListRow {
-    speaker: Option<String>,
+    speaker: Option<Name>,
     split: Split,
     synthetic: bool,
 }
@@ -147,7 +149,7 @@ fn read_list(
     let table = Table::read(path)?;
     let (file, side) = (table.required("path")?, table.required("split")?);
     let (speaker, synthetic) = (table.column(&["speaker"]), table.column(&["synthetic"]));
-    let mut rows = HashMap::new();
+    let (mut rows, mut shared) = (HashMap::new(), Names::default());
     for row in table.rows() {
         let row = row?;
         let fault = |found: String, expected: &str| {
@@ -167,8 +169,10 @@ fn read_list(
         let Some(clip) = row.get(Some(file)) else {
             return Err(fault("an empty path".into(), "an audio file"));
         };
+        let mut speaker = known_speaker(row.get(speaker)).map(Name::from);
+        speaker.iter_mut().for_each(|name| shared.share(name));
         let listed = ListRow {
-            speaker: known_speaker(row.get(speaker)),
+            speaker,
             split,
             synthetic: matches!(row.get(synthetic), Some("true" | "1")),
         };

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::files::labelled_files;
 use super::{CorpusError, Layout, SpeakerPattern, assign};
 use crate::manifest::{ManifestRow, read_rows};
+use crate::name::Name;
 use crate::split::SplitSpec;
 
 /// Lists that are taken for the corpus's own where they lie in its folder, the first that is there.
@@ -50,10 +51,10 @@ pub fn rows_of(
     }
     for row in &mut rows {
         if row.speaker.is_none() {
-            row.speaker = speaker.speaker_of(&row.path);
+            row.speaker = speaker.speaker_of(&row.path).map(Name::from);
         }
         if row.source.is_none() {
-            row.source = source.speaker_of(&row.path);
+            row.source = source.speaker_of(&row.path).map(Name::from);
         }
     }
     Ok((root, rows))
@@ -99,7 +100,7 @@ mod tests {
         std::fs::write(path, text).unwrap();
     }
 
-    fn said(root: &Path) -> Vec<(String, Option<String>, Option<Split>)> {
+    fn said(root: &Path) -> Vec<(String, Option<Name>, Option<Split>)> {
         let none = SpeakerPattern::Unnamed;
         let (_, rows) = rows_of(root, None, &SpeakerPattern::nohash(), &none).unwrap();
         let mut said: Vec<_> = rows
@@ -113,7 +114,7 @@ mod tests {
     #[test]
     fn a_folder_is_read_by_its_own_lists_where_it_has_any() {
         let folder = tempfile::tempdir().unwrap();
-        let (ann, bob) = (Some("ann".to_owned()), Some("bob".to_owned()));
+        let (ann, bob): (Option<Name>, Option<Name>) = (Some("ann".into()), Some("bob".into()));
         write(folder.path(), "go/ann_nohash_0.wav", "");
         write(folder.path(), "up/bob_nohash_0.wav", "");
         let (first, second) = (

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::files::{audio_files, class_folders};
 use super::{CorpusError, SpeakerPattern, published};
 use crate::manifest::{ManifestError, ManifestRow, read_rows};
+use crate::name::{Name, Names};
 use crate::split::Split;
 use crate::utterance::slashed;
 
@@ -153,15 +154,17 @@ fn folders(
     speaker: &SpeakerPattern,
     split: Option<Split>,
 ) -> Result<Vec<ManifestRow>, CorpusError> {
-    let mut rows = Vec::new();
+    let (mut rows, mut names) = (Vec::new(), Names::default());
     for word in class_folders(&root.join(inside))? {
         for path in audio_files(&root.join(inside).join(&word))? {
             let path = inside.join(&word).join(path);
-            rows.push(ManifestRow {
-                speaker: speaker.speaker_of(&path),
+            let mut row = ManifestRow {
+                speaker: speaker.speaker_of(&path).map(Name::from),
                 split,
-                ..ManifestRow::of(path, word.clone())
-            });
+                ..ManifestRow::of(path, word.as_str())
+            };
+            row.share(&mut names);
+            rows.push(row);
         }
     }
     if rows.is_empty() {
@@ -181,7 +184,7 @@ fn named(
     (separator, index): (&str, usize),
     speaker: &SpeakerPattern,
 ) -> Result<Vec<ManifestRow>, CorpusError> {
-    let mut rows = Vec::new();
+    let (mut rows, mut names) = (Vec::new(), Names::default());
     for path in audio_files(&root.join(folder))? {
         let stem = path.file_stem().and_then(|stem| stem.to_str());
         let word = stem.and_then(|stem| stem.split(separator).nth(index));
@@ -192,12 +195,14 @@ fn named(
                 expected: "the word in the name of every clip",
             });
         };
-        let word = word.to_owned();
+        let word = Name::from(word);
         let path = folder.join(path);
-        rows.push(ManifestRow {
-            speaker: speaker.speaker_of(&path),
+        let mut row = ManifestRow {
+            speaker: speaker.speaker_of(&path).map(Name::from),
             ..ManifestRow::of(path, word)
-        });
+        };
+        row.share(&mut names);
+        rows.push(row);
     }
     if rows.is_empty() {
         return Err(CorpusError::Empty {
@@ -228,10 +233,10 @@ fn listed(
         let found = format!("{} again, as on line {}", again.path.display(), first.line);
         return Err(ManifestError::row(&path, again.line, found, "each clip once").into());
     }
-    for row in &mut rows {
-        if row.speaker.is_none() {
-            row.speaker = speaker.speaker_of(&row.path);
-        }
+    let mut names = Names::default();
+    for row in rows.iter_mut().filter(|row| row.speaker.is_none()) {
+        row.speaker = speaker.speaker_of(&row.path).map(Name::from);
+        row.share(&mut names);
     }
     Ok(rows)
 }

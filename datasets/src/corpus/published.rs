@@ -3,12 +3,15 @@
 //! A reader says what the corpus says: it draws nothing, balances nothing and opens no audio. A published list that
 //! names one file twice in the same words is read once; in different words it is an error.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
+
+use hashbrown::HashTable;
 
 use super::CorpusError;
 use super::files::class_folders;
 use crate::manifest::{ManifestError, ManifestRow};
+use crate::name::Names;
 use crate::split::Split;
 
 pub(super) mod common_language;
@@ -31,20 +34,27 @@ const SIDES: [(&str, Split); 3] = [
 /// Rows on their way out of a reader.
 struct Rows {
     rows: Vec<ManifestRow>,
-    places: HashMap<PathBuf, usize>,
+    /// Places in `rows`, found by their paths: a map would hold every path twice.
+    places: HashTable<usize>,
+    hasher: RandomState,
+    names: Names,
 }
 
 impl Rows {
     fn new() -> Self {
         Self {
             rows: Vec::new(),
-            places: HashMap::new(),
+            places: HashTable::new(),
+            hasher: RandomState::new(),
+            names: Names::default(),
         }
     }
 
     /// Adds a row of this list, unless the same one is there.
-    fn push(&mut self, list: &Path, row: ManifestRow) -> Result<(), CorpusError> {
-        if let Some(&at) = self.places.get(&row.path) {
+    fn push(&mut self, list: &Path, mut row: ManifestRow) -> Result<(), CorpusError> {
+        let hash = |row: &ManifestRow| self.hasher.hash_one(&row.path);
+        let is_same = |&at: &usize| self.rows[at].path == row.path;
+        if let Some(&at) = self.places.find(hash(&row), is_same) {
             let first = &self.rows[at];
             if (&first.label, first.split, &first.speaker) == (&row.label, row.split, &row.speaker)
             {
@@ -61,7 +71,10 @@ impl Rows {
             let expected = "each clip on one side under one label";
             return Err(row_fault(list, row.line, found, expected));
         }
-        self.places.insert(row.path.clone(), self.rows.len());
+        row.share(&mut self.names);
+        let (at, rows) = (self.rows.len(), &self.rows);
+        self.places
+            .insert_unique(hash(&row), at, |&at| hash(&rows[at]));
         self.rows.push(row);
         Ok(())
     }

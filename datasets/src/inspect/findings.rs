@@ -372,7 +372,7 @@ fn sound(clips: &[Inspected], rate_hz: Option<u32>, found: &mut Found) {
 fn labels(clips: &[Inspected], found: &mut Found) {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for clip in clips {
-        *counts.entry(clip.row.label.clone()).or_default() += 1;
+        *counts.entry(clip.row.label.to_string()).or_default() += 1;
     }
     let near = near_labels(&counts).into_iter().map(|near| {
         format!(

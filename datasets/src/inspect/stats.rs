@@ -142,7 +142,7 @@ pub fn stats(clips: &[Inspected]) -> CorpusStats {
         by_label.entry(&clip.row.label).or_default().push(clip);
         by_split.entry(side(clip.row.split)).or_default().push(clip);
         if let Some(source) = &clip.row.source {
-            *sources.entry(source.clone()).or_default() += 1;
+            *sources.entry(source.to_string()).or_default() += 1;
         }
         if let Ok(heard) = &clip.heard {
             *rates_hz.entry(heard.rate_hz).or_default() += 1;

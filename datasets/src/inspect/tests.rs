@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::name::Name;
 use crate::split::Split;
 
 /// A clip of a tone of this level, at 16 kHz unless said otherwise; equal seeds give equal samples.
 fn clip(path: &str, speaker: Option<&str>, split: Option<Split>, seed: u32) -> Inspected {
     Inspected {
         row: ManifestRow {
-            speaker: speaker.map(str::to_owned),
+            speaker: speaker.map(Name::from),
             split,
-            ..ManifestRow::of(path.into(), path.split('/').next().unwrap().into())
+            ..ManifestRow::of(path.into(), path.split('/').next().unwrap())
         },
         heard: Ok(heard(&tone(seed, 0.3), 16_000)),
     }

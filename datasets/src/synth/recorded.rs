@@ -85,7 +85,7 @@ pub fn recordings(folder: &Path, words: &[String], seed: u64) -> Result<Recordin
     let mut all: Vec<Recording> = labelled_files(folder)?
         .into_iter()
         .map(|(path, label)| Recording {
-            speaker: pattern.speaker_of(&path),
+            speaker: pattern.speaker_of(&path).map(str::to_owned),
             word: Some(word_of(&label)).filter(|word| words.contains(word)),
             path,
             split: Split::Train,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use auricle_datasets::manifest::{self, ManifestRow};
-use auricle_datasets::{SpeakerPattern, Split, Utterance};
+use auricle_datasets::{Name, SpeakerPattern, Split, Utterance};
 
 use crate::bundle::{Bundle, is_reserved};
 
@@ -74,7 +74,7 @@ impl Clips<'_> {
         }
         let clips = rows
             .into_iter()
-            .map(|row| (row.path.clone(), row.label.clone(), Some(row)));
+            .map(|row| (row.path.clone(), row.label.to_string(), Some(row)));
         Ok(keep(bundle, clips))
     }
 }
@@ -102,8 +102,8 @@ fn keep(
         let speaker = row.as_ref().and_then(|row| row.speaker.clone());
         let line = row.as_ref().map(|row| row.line);
         let clip = Utterance {
-            speaker: speaker.or_else(|| speakers.speaker_of(&path)),
-            label,
+            speaker: speaker.or_else(|| speakers.speaker_of(&path).map(Name::from)),
+            label: label.into(),
             split: Split::Test,
             start_s: row.as_ref().and_then(|row| row.start_s),
             end_s: row.as_ref().and_then(|row| row.end_s),

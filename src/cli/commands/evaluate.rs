@@ -122,7 +122,7 @@ fn columns(
     let is_measured = |name: &&String| matches!(name.as_str(), "length" | "loudness");
     for name in args.by.iter().filter(|name| !is_measured(name)) {
         let values = if name == "speaker" {
-            let speaker = |listed: &Listed| listed.clip.speaker.clone();
+            let speaker = |listed: &Listed| Some(listed.clip.speaker.as_ref()?.to_string());
             utterances.iter().map(speaker).collect()
         } else {
             let Some(list) = clips.list() else {

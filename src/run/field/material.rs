@@ -100,7 +100,7 @@ fn listed(bundle: &Bundle, root: &Path, list: &Path) -> Result<Vec<Take>, FieldE
     let keywords = keywords(bundle);
     let mut takes: BTreeMap<PathBuf, Take> = BTreeMap::new();
     for row in manifest::read_rows(list)? {
-        if !keywords.contains(&&row.label) {
+        if !keywords.iter().any(|keyword| **keyword == row.label) {
             continue;
         }
         let path = root.join(&row.path);
@@ -109,7 +109,7 @@ fn listed(bundle: &Bundle, root: &Path, list: &Path) -> Result<Vec<Take>, FieldE
             keywords: Vec::new(),
         });
         let times = row.start_s.zip(row.end_s);
-        take.keywords.push((row.label, times));
+        take.keywords.push((row.label.to_string(), times));
     }
     if takes.is_empty() {
         let expected = format!("rows with one of the labels {}", listing(&keywords));

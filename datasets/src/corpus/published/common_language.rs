@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Rows, SIDES, part_name, parts, row_fault};
 use crate::corpus::CorpusError;
 use crate::manifest::{ManifestRow, known_speaker};
+use crate::name::Name;
 use crate::table::Table;
 
 const EXPECTED: &str = "a folder a language with train.csv, dev.csv and test.csv";
@@ -48,10 +49,10 @@ pub(in crate::corpus) fn rows(root: &Path) -> Result<Vec<ManifestRow>, CorpusErr
                 rows.push(
                     &list,
                     ManifestRow {
-                        speaker: known_speaker(Some(client)),
+                        speaker: known_speaker(Some(client)).map(Name::from),
                         split: Some(split),
                         line: row.line,
-                        ..ManifestRow::of(clip, language.clone())
+                        ..ManifestRow::of(clip, language.as_str())
                     },
                 )?;
             }

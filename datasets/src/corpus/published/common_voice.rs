@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Rows, SIDES, part_name, parts, row_fault};
 use crate::corpus::CorpusError;
 use crate::manifest::{ManifestRow, known_speaker};
+use crate::name::Name;
 use crate::table::Table;
 
 const EXPECTED: &str = "train.tsv, dev.tsv, test.tsv and clips/, or a folder a locale with them";
@@ -42,7 +43,7 @@ pub(in crate::corpus) fn rows(root: &Path) -> Result<Vec<ManifestRow>, CorpusErr
                 rows.push(
                     &list,
                     ManifestRow {
-                        speaker: known_speaker(row.get(Some(client))),
+                        speaker: known_speaker(row.get(Some(client))).map(Name::from),
                         split: Some(split),
                         line: row.line,
                         ..ManifestRow::of(PathBuf::from(&part).join("clips").join(clip), label)

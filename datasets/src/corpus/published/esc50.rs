@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Rows, row_fault};
 use crate::corpus::CorpusError;
 use crate::manifest::ManifestRow;
+use crate::name::Name;
 use crate::split::Split;
 use crate::table::Table;
 
@@ -38,9 +39,9 @@ pub(in crate::corpus) fn rows(
         };
         let row = ManifestRow {
             split: Some(split),
-            source: row.get(source).map(str::to_owned),
+            source: row.get(source).map(Name::from),
             line: row.line,
-            ..ManifestRow::of(PathBuf::from("audio").join(name), label.to_owned())
+            ..ManifestRow::of(PathBuf::from("audio").join(name), label)
         };
         rows.push(&list, row)?;
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{Rows, SIDES, part_name, parts, row_fault};
 use crate::corpus::CorpusError;
 use crate::manifest::ManifestRow;
+use crate::name::Name;
 use crate::table::Table;
 
 const EXPECTED: &str = "train.tsv, dev.tsv, test.tsv and audio/, or a folder a language with them";
@@ -51,9 +52,9 @@ pub(in crate::corpus) fn rows(root: &Path) -> Result<Vec<ManifestRow>, CorpusErr
                     &list,
                     ManifestRow {
                         split: Some(split),
-                        source: row.get(Some(sentence)).map(str::to_owned),
+                        source: row.get(Some(sentence)).map(Name::from),
                         line: row.line,
-                        ..ManifestRow::of(clip, language.clone())
+                        ..ManifestRow::of(clip, language.as_str())
                     },
                 )?;
             }

@@ -41,10 +41,10 @@ pub(in crate::corpus) fn rows(root: &Path, label: &str) -> Result<Vec<ManifestRo
                 });
             };
             let row = ManifestRow {
-                speaker: Some(speaker.clone()),
-                source: Some(format!("{speaker}-{chapter}")),
+                speaker: Some(speaker.as_str().into()),
+                source: Some(format!("{speaker}-{chapter}").into()),
                 split: Some(split),
-                ..ManifestRow::of(inside.join(&subset).join(&file), label.to_owned())
+                ..ManifestRow::of(inside.join(&subset).join(&file), label)
             };
             rows.push(root, row)?;
         }

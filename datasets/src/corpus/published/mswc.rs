@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{Rows, SIDES, part_name, parts, row_fault};
 use crate::corpus::CorpusError;
 use crate::manifest::{ManifestRow, known_speaker};
+use crate::name::Name;
 use crate::split::Split;
 use crate::table::Table;
 
@@ -89,10 +90,10 @@ fn read(
         rows.push(
             list,
             ManifestRow {
-                speaker: known_speaker(speaker),
+                speaker: known_speaker(speaker).map(Name::from),
                 split: Some(split),
                 line: row.line,
-                ..ManifestRow::of(clips.join(clip), word.to_owned())
+                ..ManifestRow::of(clips.join(clip), word)
             },
         )?;
     }

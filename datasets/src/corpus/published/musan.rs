@@ -7,6 +7,7 @@ use super::Rows;
 use crate::corpus::CorpusError;
 use crate::corpus::files::audio_files;
 use crate::manifest::ManifestRow;
+use crate::name::Name;
 
 pub(in crate::corpus) fn rows(root: &Path) -> Result<Vec<ManifestRow>, CorpusError> {
     // The archive holds everything in one more folder.
@@ -24,8 +25,8 @@ pub(in crate::corpus) fn rows(root: &Path) -> Result<Vec<ManifestRow>, CorpusErr
         for file in audio_files(&folder)? {
             let collection = file.parent().and_then(|folder| folder.iter().next());
             let row = ManifestRow {
-                source: collection.map(|name| name.to_string_lossy().into_owned()),
-                ..ManifestRow::of(inside.join(kind).join(&file), kind.to_owned())
+                source: collection.map(|name| Name::from(&*name.to_string_lossy())),
+                ..ManifestRow::of(inside.join(kind).join(&file), kind)
             };
             rows.push(root, row)?;
         }

@@ -3,13 +3,13 @@
 //!
 //! RIRS_NOISES holds noise as well, in `pointsource_noises` and in files named so: they are no responses.
 
-use std::borrow::Cow;
 use std::path::Path;
 
 use super::Rows;
 use crate::corpus::CorpusError;
 use crate::corpus::files::audio_files;
 use crate::manifest::ManifestRow;
+use crate::name::Name;
 use crate::utterance::slashed;
 
 pub(in crate::corpus) fn rows(root: &Path) -> Result<Vec<ManifestRow>, CorpusError> {
@@ -30,7 +30,7 @@ pub(in crate::corpus) fn rows(root: &Path) -> Result<Vec<ManifestRow>, CorpusErr
             .collect();
         let label = folders.first().cloned().unwrap_or_else(|| "rir".to_owned());
         let room = file.parent().map(slashed).filter(|room| !room.is_empty());
-        let source = room.map(Cow::into_owned);
+        let source = room.map(|room| Name::from(&*room));
         rows.push(
             root,
             ManifestRow {

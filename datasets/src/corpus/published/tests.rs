@@ -34,7 +34,7 @@ fn lines(root: &Path, layout: Layout) -> BTreeSet<String> {
         .map(|row| {
             [
                 slashed(&row.path).into_owned(),
-                row.label.clone(),
+                row.label.to_string(),
                 said(row.speaker.as_deref()),
                 said(row.split.map(|split| split.name())),
                 said(row.source.as_deref()),

@@ -9,6 +9,7 @@ use super::Rows;
 use crate::corpus::CorpusError;
 use crate::corpus::files::{audio_files, class_folders};
 use crate::manifest::ManifestRow;
+use crate::name::Name;
 use crate::split::Split;
 
 const EXPECTED: &str = "train/<language>/ and dev/<language>/ with clips";
@@ -44,14 +45,14 @@ pub(in crate::corpus) fn rows(root: &Path) -> Result<Vec<ManifestRow>, CorpusErr
                     .file_stem()
                     .and_then(|stem| stem.to_str())
                     .and_then(|stem| stem.split_once("__U__"))
-                    .map(|(video, _)| video.to_owned());
+                    .map(|(video, _)| Name::from(video));
                 rows.push(
                     root,
                     ManifestRow {
                         speaker: video.clone(),
                         source: video,
                         split: Some(split),
-                        ..ManifestRow::of(path, language.to_owned())
+                        ..ManifestRow::of(path, language)
                     },
                 )?;
             }

@@ -216,7 +216,7 @@ mod tests {
         ManifestRow {
             path: path.into(),
             label: "go".into(),
-            speaker: speaker.map(str::to_owned),
+            speaker: speaker.map(Into::into),
             split: None,
             source: None,
             start_s: None,
