@@ -58,8 +58,11 @@ pub fn table(title: &str, judged: &RecordingJudgement) -> String {
         let name = keyword.keyword.as_deref().unwrap_or(DASH);
         text.push_str(&row(name, n_name, keyword));
     }
-    if judged.per_keyword.len() > 1 {
+    // A table has a row at least: with nothing to hear and nothing heard, how long it was listened.
+    if judged.per_keyword.len() != 1 {
         text.push_str(&row("all keywords", n_name, &judged.total));
+    }
+    if judged.per_keyword.len() > 1 {
         let mean = percent_or_dash(&judged.macro_miss_rate);
         let _ = writeln!(text, "mean of the keywords' miss rates: {mean}");
     }
@@ -115,5 +118,19 @@ mod tests {
         assert!(lines[1].starts_with("go") && lines[1].contains(DASH));
         assert!(lines[2].starts_with("stop\u{fffd}") && lines[2].contains("0.25 s"));
         assert!(lines[3].contains("0.03 - 5.57"), "{text}");
+    }
+
+    #[test]
+    fn an_hour_in_which_nothing_was_said_or_heard_has_its_row() {
+        let recording = Recording {
+            targets: Vec::new(),
+            events: Vec::new(),
+            audio_s: 3600.0,
+        };
+        let judged = match_events(&[recording], &MatchSpec::half_second()).expect("valid");
+        let text = table("quiet", &judged);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(lines[1].starts_with("all keywords") && lines[1].contains("0.00 - 3.69"));
     }
 }
