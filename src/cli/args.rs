@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::args_dataset::{DatasetCommand, OwnWords};
 use super::device::DeviceChoice;
 use super::infer::{InferArgs, ServeArgs};
+use crate::evaluate::detection::MatchSpec;
 
 mod study;
 
@@ -102,6 +103,7 @@ pub struct DemoArgs {
 Examples:
   auricle own-words --words hey_robin,lights_out --into own_words
   auricle own-words --recordings my_recordings --into own_words
+  auricle own-words --recordings my_recordings --negative evenings --into own_words
 
 The corpus is that of `auricle dataset synth`, whose help says more; a second time goes on where the first was stopped.")]
 pub struct OwnWordsArgs {
@@ -115,6 +117,12 @@ pub struct OwnWordsArgs {
     /// Minutes of search [default: 6; with recordings none, the recipe's own network is trained]
     #[arg(long)]
     pub minutes: Option<f64>,
+    /// An hour or more without the words (radio, talk), any format: thresholds become the lowest from which no more false accepts are expected than are borne
+    #[arg(long, value_name = "DIR")]
+    pub negative: Option<PathBuf>,
+    /// False accepts a day that are borne, of all words together
+    #[arg(long, value_name = "N", default_value_t = 12.0, requires = "negative")]
+    pub target_fa_per_day: f64,
 }
 
 /// What of a recipe may be said on the command line instead.
@@ -269,17 +277,17 @@ pub struct EvaluateArgs {
 #[derive(Clone, Debug, Args)]
 pub struct FieldArgs {
     /// Recordings with one keyword each: a folder for each keyword, or one folder for the only one.
-    /// With --list: the folder its paths start from
+    /// With --list: the folder its paths start from. `tune` can do without
     #[arg(long, value_name = "DIR")]
     pub positive: Option<PathBuf>,
     /// Recordings of any length without a keyword
     #[arg(long, value_name = "DIR")]
     pub negative: Option<PathBuf>,
     /// How long after a keyword's end it may be reported
-    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = MatchSpec::default().tolerance_s)]
     pub tolerance_s: f64,
     /// False accepts sooner than this after another of the same keyword are one
-    #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = MatchSpec::default().refractory_s)]
     pub refractory_s: f64,
     /// Report only where somebody is heard to speak with this score, in place of the bundle's; 0: everywhere
     #[arg(long, value_name = "SCORE")]
@@ -290,6 +298,7 @@ pub struct FieldArgs {
 #[command(after_help = "\
 Examples:
   auricle tune wake.auricle --positive my_voice --negative evenings --target-fa-per-day 2
+  auricle tune wake.auricle --negative evenings --target-fa-per-day 2      no recordings
   auricle tune wake.auricle --positive my_voice --negative evenings --target-fa-per-day 1 --out tuned.auricle --det det.svg")]
 pub struct TuneArgs {
     /// Its thresholds are replaced, unless --out names another file
@@ -307,7 +316,7 @@ pub struct TuneArgs {
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Where the picture of misses against false accepts goes [default: beside the bundle, `.det.svg`]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "positive")]
     pub det: Option<PathBuf>,
     /// Where the sounds taken for a keyword go, to train against [default: beside the bundle, `.false`]
     #[arg(long, value_name = "DIR")]

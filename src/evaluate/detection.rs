@@ -57,6 +57,16 @@ pub struct MatchSpec {
     pub refractory_s: f64,
 }
 
+impl Default for MatchSpec {
+    /// What commands judge by: one second after the keyword's end, two seconds between false accepts.
+    fn default() -> Self {
+        MatchSpec {
+            tolerance_s: 1.0,
+            refractory_s: 2.0,
+        }
+    }
+}
+
 impl MatchSpec {
     /// Half a second after the keyword's end, two seconds between false accepts.
     pub fn half_second() -> Self {

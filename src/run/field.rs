@@ -17,7 +17,7 @@ pub use conditions::{
 pub use material::{Material, Take};
 pub use retrain::{FalseClip, save_false_clips};
 pub use trace::{Trace, threshold_grid};
-pub use tuning::{Tuned, tune};
+pub use tuning::{Choice, Tuned, tune};
 
 use std::path::PathBuf;
 

@@ -121,6 +121,46 @@ fn tuning_writes_thresholds_a_picture_and_the_sounds_to_train_against() {
 }
 
 #[test]
+fn sound_without_keywords_is_enough_to_tune_by() {
+    let listener = listener();
+    let folder = tempfile::tempdir().unwrap();
+    recordings(folder.path());
+    let (copy, rest) = (
+        folder.path().join("mine.auricle"),
+        folder.path().join("rest"),
+    );
+    fs::copy(&listener.bundle, &copy).unwrap();
+    let tune = |more: &[&std::ffi::OsStr]| {
+        let negative = ["--negative".as_ref(), rest.as_os_str()];
+        let target = ["--target-fa-per-day".as_ref(), "1000".as_ref()];
+        auricle(
+            &[
+                &["tune".as_ref(), copy.as_os_str()],
+                &negative[..],
+                &target,
+                more,
+            ]
+            .concat(),
+        )
+    };
+    let list = folder.path().join("list.csv");
+    let (status, text) = tune(&["--list".as_ref(), list.as_os_str()]);
+    assert!(
+        !status && text.contains("list.csv: expected --positive"),
+        "{text}"
+    );
+    let (status, text) = tune(&[]);
+    assert!(status && !text.contains("no recording"), "{text}");
+    let tuned = Bundle::load(&copy).unwrap();
+    assert_eq!(tuned.detector.thresholds.len(), 4, "{text}");
+    assert!(tuned.provenance["tuned"].contains("h without keywords alone"));
+    assert!(
+        !folder.path().join("mine.det.svg").exists(),
+        "nothing is missed"
+    );
+}
+
+#[test]
 fn a_stream_is_judged_for_each_keyword_noise_and_level() {
     let listener = listener();
     let folder = tempfile::tempdir().unwrap();
@@ -185,7 +225,7 @@ fn what_is_missing_is_named() {
             "--target-fa-per-day".as_ref(),
             "1".as_ref(),
         ],
-        "--positive",
+        "--negative",
     );
     check(&["evaluate".as_ref(), bundle], "--data");
     check(

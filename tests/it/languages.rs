@@ -335,7 +335,37 @@ fn a_folder_of_recordings_becomes_a_detector_with_one_command() {
     let mut classes = test.per_class.iter();
     let robin = classes.find(|class| class.label == "hey_robin").unwrap();
     assert_eq!(robin.n_utterances, 2, "people alone are what is judged by");
+    assert!(text.contains("Its threshold is a guess"), "{text}");
+
+    // Talk without the word sets thresholds; nothing is trained again.
+    let talk = Path::new(&people).with_file_name("talk");
+    args.extend(["--negative".as_ref(), talk.as_os_str()]);
+    let (status, text) = auricle(&args);
+    assert!(!status && text.contains("talk"), "{text}");
+    fs::create_dir(&talk).unwrap();
+    assert!(said(
+        &talk.join("0.wav"),
+        "the weather is fine, and the garden is full of robins",
+        50
+    ));
     let (status, text) = auricle(&args);
     assert!(status && text.contains("(0 made now"), "{text}");
     assert!(text.contains("nothing was run again"), "{text}");
+    let tuned = auricle::bundle::Bundle::load(&run.join("tuned.auricle")).unwrap();
+    assert!(
+        tuned.detector.thresholds.contains_key("hey_robin"),
+        "{text}"
+    );
+    assert!(
+        text.contains("tuned.auricle --mic") && !text.contains("a guess"),
+        "{text}"
+    );
+    let heard = text
+        .lines()
+        .find(|line| line.starts_with("hey_robin"))
+        .unwrap();
+    assert!(
+        heard.contains(" 4 "),
+        "what was held out is listened to: {heard}"
+    );
 }

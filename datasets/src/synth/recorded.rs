@@ -56,6 +56,14 @@ pub struct Recordings {
     pub by_speaker: bool,
 }
 
+impl Recordings {
+    /// The files that training does not hear, and the keyword that each says.
+    pub fn held_out(&self) -> impl Iterator<Item = (PathBuf, &str)> {
+        let held_out = self.all.iter().filter(|r| r.split != Split::Train);
+        held_out.filter_map(|r| Some((self.folder.join(&r.path), r.word.as_deref()?)))
+    }
+}
+
 /// The word that a folder's name says.
 fn word_of(folder: &str) -> String {
     folder.replace(' ', "_")

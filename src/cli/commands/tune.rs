@@ -16,7 +16,7 @@ use crate::evaluate::format::{DASH, percent_or_dash};
 use crate::evaluate::intervals;
 use crate::evaluate::report::det_svg;
 use crate::run::field::{
-    AREA_TO_PER_HOUR, FalseClip, FieldReport, Material, NoiseSpec, Tuned, judge_stream,
+    AREA_TO_PER_HOUR, Choice, FalseClip, FieldReport, Material, NoiseSpec, Tuned, judge_stream,
     save_false_clips, tune as tune_bundle,
 };
 
@@ -36,16 +36,13 @@ pub fn tune(args: &TuneArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow
     let spec = match_spec(&args.field);
     let progress = Progress::new();
     let work = || -> anyhow::Result<(Tuned, Bundle, Vec<FalseClip>)> {
-        let tuned = tune_bundle(&bundle, &material, args.target_fa_per_day, &spec, &progress)?;
-        let mut changed = bundle.clone();
-        changed.detector = tuned.detector.clone();
-        let note = format!(
-            "{} false accepts a day at most, by {} keywords and {:.2} h without",
-            args.target_fa_per_day,
-            material.n_targets(),
-            tuned.after.total.exposure_h
-        );
-        changed.provenance.insert("tuned".into(), note);
+        let choice = match args.field.positive {
+            Some(_) => Choice::FewestMisses,
+            None => Choice::MostSensitive,
+        };
+        let target = args.target_fa_per_day;
+        let (tuned, changed) =
+            with_thresholds(&bundle, &material, target, choice, &spec, &progress)?;
         // What either set of thresholds takes for a keyword is worth training against.
         let mut eager = bundle.clone();
         for keyword in bundle.labels.iter().filter(|label| !is_reserved(label)) {
@@ -74,10 +71,16 @@ pub fn tune(args: &TuneArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow
     };
     let (tuned, changed, clips) = pool(args.workers)?.install(work)?;
     drop(progress);
-    let picture = args.det.clone().unwrap_or_else(|| beside(args, "det.svg"));
-    let svg = det_svg(&bundle.title, &tuned.sweep, &tuned.after);
-    auricle_datasets::partial::write_bytes(&picture, svg.as_bytes())
-        .with_context(|| picture.display().to_string())?;
+    // Without recordings of keywords nothing is missed, and there is nothing to draw.
+    let picture = args.field.positive.as_ref().map(|_| {
+        let named = args.det.clone();
+        named.unwrap_or_else(|| beside(args, "det.svg"))
+    });
+    if let Some(picture) = &picture {
+        let svg = det_svg(&bundle.title, &tuned.sweep, &tuned.after);
+        auricle_datasets::partial::write_bytes(picture, svg.as_bytes())
+            .with_context(|| picture.display().to_string())?;
+    }
     let target = args.out.as_ref().unwrap_or(&args.bundle);
     changed.save(target)?;
 
@@ -94,14 +97,12 @@ pub fn tune(args: &TuneArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow
     }
     write!(out, "{}", text::table("before", &tuned.before))?;
     write!(out, "\n{}", text::table("after", &tuned.after))?;
-    writeln!(out, "\nthresholds")?;
-    for (keyword, threshold) in &tuned.detector.thresholds {
-        let was = bundle.detector.threshold_of(keyword);
-        writeln!(out, "  {keyword}  {threshold:.4}  (was {was:.4})")?;
-    }
-    caveats(args, &tuned, out)?;
+    thresholds(&bundle, &tuned, out)?;
+    caveats(args.target_fa_per_day, &tuned, out)?;
     writeln!(out, "\n  {}", target.display())?;
-    writeln!(out, "  {}", picture.display())?;
+    if let Some(picture) = picture {
+        writeln!(out, "  {}", picture.display())?;
+    }
     let folder = args
         .false_clips
         .clone()
@@ -115,11 +116,53 @@ pub fn tune(args: &TuneArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow
     Ok(())
 }
 
+/// The bundle with thresholds that keep to so many false accepts a day, and what they are by.
+pub(super) fn with_thresholds(
+    bundle: &Bundle,
+    material: &Material,
+    target_fa_per_day: f64,
+    choice: Choice,
+    spec: &MatchSpec,
+    progress: &Progress,
+) -> anyhow::Result<(Tuned, Bundle)> {
+    let tuned = tune_bundle(bundle, material, target_fa_per_day, choice, spec, progress)?;
+    let mut changed = bundle.clone();
+    changed.detector = tuned.detector.clone();
+    let hours = tuned.after.total.exposure_h;
+    let by = match choice {
+        Choice::FewestMisses => {
+            format!("{} keywords and {hours:.2} h without", material.n_targets())
+        }
+        Choice::MostSensitive => format!("{hours:.2} h without keywords alone"),
+    };
+    let note = format!("{target_fa_per_day} false accepts a day at most, by {by}");
+    changed.provenance.insert("tuned".into(), note);
+    Ok((tuned, changed))
+}
+
+/// The thresholds that were found, beside those before.
+pub(super) fn thresholds(
+    before: &Bundle,
+    tuned: &Tuned,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    writeln!(out, "\nthresholds")?;
+    for (keyword, threshold) in &tuned.detector.thresholds {
+        let was = before.detector.threshold_of(keyword);
+        writeln!(out, "  {keyword}  {threshold:.4}  (was {was:.4})")?;
+    }
+    Ok(())
+}
+
 /// What the recordings cannot show, said.
-fn caveats(args: &TuneArgs, tuned: &Tuned, out: &mut dyn Write) -> anyhow::Result<()> {
+pub(super) fn caveats(
+    target_fa_per_day: f64,
+    tuned: &Tuned,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     let hours = tuned.after.total.exposure_h;
     let shown_per_day = intervals::poisson(0).high / hours * 24.0;
-    if hours > 0.0 && shown_per_day > args.target_fa_per_day {
+    if hours > 0.0 && shown_per_day > target_fa_per_day {
         writeln!(
             out,
             "{hours:.2} h without a keyword can show no better than {shown_per_day:.1} false accepts a day (95 %)"
@@ -129,6 +172,12 @@ fn caveats(args: &TuneArgs, tuned: &Tuned, out: &mut dyn Write) -> anyhow::Resul
         out,
         "thresholds were chosen on these very recordings: on others expect somewhat more of both"
     )?;
+    if tuned.choice == Choice::MostSensitive {
+        writeln!(
+            out,
+            "each is the lowest from which no more false accepts are expected; what is too rare to be counted is reckoned from the ten highest scores"
+        )?;
+    }
     for keyword in &tuned.beyond {
         writeln!(
             out,
@@ -136,7 +185,11 @@ fn caveats(args: &TuneArgs, tuned: &Tuned, out: &mut dyn Write) -> anyhow::Resul
         )?;
     }
     for keyword in &tuned.untouched {
-        writeln!(out, "{keyword}: no recording, its threshold is as it was")?;
+        let what = match tuned.choice {
+            Choice::FewestMisses => "no recording",
+            Choice::MostSensitive => "hardly anything was taken for it",
+        };
+        writeln!(out, "{keyword}: {what}, its threshold is as it was")?;
     }
     Ok(())
 }
@@ -252,10 +305,17 @@ fn match_spec(args: &FieldArgs) -> MatchSpec {
 }
 
 fn material(args: &FieldArgs, list: Option<&Path>, bundle: &Bundle) -> anyhow::Result<Material> {
-    let (Some(positive), Some(negative)) = (&args.positive, &args.negative) else {
-        bail!("expected --positive DIR and --negative DIR");
+    let Some(negative) = &args.negative else {
+        bail!("expected --negative DIR");
     };
-    Ok(Material::find(bundle, positive, list, negative)?)
+    Ok(match (&args.positive, list) {
+        (Some(positive), list) => Material::find(bundle, positive, list, negative)?,
+        (None, None) => Material::without_keywords(negative)?,
+        (None, Some(list)) => bail!(
+            "--list {}: expected --positive DIR, from which its paths start",
+            list.display()
+        ),
+    })
 }
 
 /// A name beside the bundle that is written.

@@ -43,18 +43,25 @@ impl Material {
             Some(list) => listed(bundle, positive, list)?,
             None => foldered(bundle, positive)?,
         };
-        let files = audio_files(negative)?;
-        let negatives: Vec<PathBuf> = files.iter().map(|file| negative.join(file)).collect();
-        if negatives.is_empty() {
-            return Err(nothing(
-                negative,
-                "no audio",
-                "recordings without a keyword",
-            ));
-        }
         Ok(Self {
             positives,
-            negatives,
+            ..Self::without_keywords(negative)?
+        })
+    }
+
+    /// All audio in a folder, in which no keyword is said.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none.
+    pub fn without_keywords(folder: &Path) -> Result<Self, FieldError> {
+        let files = audio_files(folder)?;
+        if files.is_empty() {
+            return Err(nothing(folder, "no audio", "recordings without a keyword"));
+        }
+        Ok(Self {
+            positives: Vec::new(),
+            negatives: files.iter().map(|file| folder.join(file)).collect(),
         })
     }
 

@@ -148,7 +148,15 @@ fn tuned_thresholds_keep_to_the_false_accepts_and_miss_no_more_than_stricter_one
     let spec = MatchSpec::half_second();
     let mut misses = Vec::new();
     for per_day in [0.0, 3_000.0, 10_000.0, 1e6] {
-        let tuned = tune(&bundle, &material, per_day, &spec, &Quiet).unwrap();
+        let tuned = tune(
+            &bundle,
+            &material,
+            per_day,
+            Choice::FewestMisses,
+            &spec,
+            &Quiet,
+        )
+        .unwrap();
         tuned.detector.validate(&bundle.labels).unwrap();
         for keyword in &tuned.after.per_keyword {
             let name = keyword.keyword.as_ref().unwrap();
@@ -177,9 +185,26 @@ fn a_keyword_without_recordings_keeps_its_threshold() {
     material
         .positives
         .retain(|take| take.keywords[0].0 == "yes");
-    let tuned = tune(&bundle, &material, 1e6, &MatchSpec::half_second(), &Quiet).unwrap();
+    let spec = MatchSpec::half_second();
+    let tuned = tune(&bundle, &material, 1e6, Choice::FewestMisses, &spec, &Quiet).unwrap();
     assert_eq!(tuned.untouched, ["no"]);
     assert_eq!(tuned.detector.threshold_of("no"), bundle.detector.threshold);
+}
+
+#[test]
+fn recordings_of_keywords_are_judged_and_choose_nothing_where_false_accepts_alone_do() {
+    let (folder, bundle) = field();
+    let spec = MatchSpec::half_second();
+    let choice = Choice::MostSensitive;
+    let sensitive =
+        |material: &Material| tune(&bundle, material, 1_000.0, choice, &spec, &Quiet).unwrap();
+    let alone = Material::without_keywords(&folder.path().join("rest")).unwrap();
+    assert_eq!((alone.n_targets(), alone.negatives.len()), (0, 3));
+    let tuned = sensitive(&alone);
+    assert_eq!(tuned.detector.thresholds.len(), 2);
+    let beside = sensitive(&material(folder.path(), &bundle));
+    assert_eq!(beside.detector, tuned.detector);
+    assert_eq!(beside.after.total.n_targets, 12);
 }
 
 #[test]

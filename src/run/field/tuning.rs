@@ -14,6 +14,8 @@ use crate::stream::Session;
 /// What tuning found.
 #[derive(Clone, Debug)]
 pub struct Tuned {
+    /// By what the thresholds were chosen.
+    pub choice: Choice,
     /// The bundle's, with the thresholds found.
     pub detector: DetectorSpec,
     pub before: RecordingJudgement,
@@ -22,16 +24,34 @@ pub struct Tuned {
     pub sweep: Vec<OperatingPoint>,
     /// Keywords that no threshold holds within their share of false accepts; theirs is the highest there is.
     pub beyond: Vec<String>,
-    /// Keywords without a recording: their thresholds are as they were.
+    /// Keywords of which nothing could be learnt: their thresholds are as they were.
     pub untouched: Vec<String>,
     pub not_heard: Vec<(PathBuf, String)>,
 }
 
-/// Finds a threshold for each keyword that was recorded.
+/// False accepts from which rates are reckoned that are too low to be counted.
+const N_PEAKS: u64 = 10;
+
+/// Fewer of them, at the lowest threshold that is tried, say nothing.
+const MIN_PEAKS: u64 = 3;
+
+/// By what a threshold is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Of the thresholds that stay within the false accepts, as do all above them, the one with the fewest misses; of equals the
+    /// highest, which leaves the most room towards sounds that were not in the recordings. A keyword that was not recorded keeps
+    /// its own.
+    FewestMisses,
+    /// The lowest from which no more false accepts are to be expected: what was recorded of the keywords, if anything, is too
+    /// little to choose by. Where fewer than ten are allowed in all that was heard, their rate is reckoned from the ten highest
+    /// scores (peaks over a threshold), since few hours hold none at many thresholds. A keyword that hardly anything was taken for
+    /// keeps its own.
+    MostSensitive,
+}
+
+/// Finds a threshold for each keyword.
 ///
-/// Every keyword gets an equal share of `false_accepts_per_day`. Of the thresholds that stay within it, as do all above
-/// them, the one with the fewest misses is taken; of equals the highest, which leaves the most room towards sounds that
-/// were not in the recordings. Other parameters of the detector stay as they are.
+/// Every keyword gets an equal share of `false_accepts_per_day`. Other parameters of the detector stay as they are.
 ///
 /// # Errors
 ///
@@ -40,6 +60,7 @@ pub fn tune(
     bundle: &Bundle,
     material: &Material,
     false_accepts_per_day: f64,
+    choice: Choice,
     spec: &MatchSpec,
     watch: &dyn Watch,
 ) -> Result<Tuned, FieldError> {
@@ -60,23 +81,32 @@ pub fn tune(
     let mut thresholds = BTreeMap::new();
     let (mut beyond, mut untouched) = (Vec::new(), Vec::new());
     for keyword in keywords {
-        let was_recorded = points.iter().any(|point| {
-            let of_keyword = judged_of(&point.judged, keyword);
-            of_keyword.is_some_and(|judged| judged.n_targets > 0)
-        });
-        let threshold = if was_recorded {
-            choose(&points, keyword, share_per_hour).unwrap_or_else(|| {
+        let found = match choice {
+            Choice::FewestMisses => fewest_misses(&points, keyword, share_per_hour),
+            Choice::MostSensitive => {
+                let counts = points.iter().map(|point| {
+                    let (_, n_false, hours) = heard(point, keyword);
+                    (point.threshold, n_false, hours)
+                });
+                most_sensitive(&counts.collect::<Vec<_>>(), share_per_hour)
+            }
+        };
+        let threshold = match found {
+            Found::Threshold(threshold) => threshold,
+            Found::Nothing => {
+                untouched.push(keyword.clone());
+                detector.threshold_of(keyword)
+            }
+            Found::Beyond => {
                 beyond.push(keyword.clone());
                 points.first().map_or(1.0, |point| point.threshold as f32)
-            })
-        } else {
-            untouched.push(keyword.clone());
-            detector.threshold_of(keyword)
+            }
         };
         thresholds.insert(keyword.clone(), threshold);
     }
     detector.thresholds = thresholds;
     Ok(Tuned {
+        choice,
         before: judge(&traces, &bundle.detector, labels, spec)?,
         after: judge(&traces, &detector, labels, spec)?,
         detector,
@@ -92,21 +122,154 @@ fn judged_of<'a>(judged: &'a RecordingJudgement, keyword: &str) -> Option<&'a Ev
     keywords.find(|judged| judged.keyword.as_deref() == Some(keyword))
 }
 
-/// The threshold of one keyword; `None` where not even the highest keeps within the rate.
-fn choose(points: &[OperatingPoint], keyword: &str, per_hour: f64) -> Option<f32> {
+/// What there is for one keyword.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Found {
+    Threshold(f32),
+    /// There is nothing to choose by.
+    Nothing,
+    /// Not even the highest threshold keeps within the rate.
+    Beyond,
+}
+
+/// Hits and false accepts of a keyword, and the hours. One that was neither said nor heard at this threshold is not in the list.
+fn heard(point: &OperatingPoint, keyword: &str) -> (u64, u64, f64) {
+    let hours = point.judged.total.exposure_h;
+    judged_of(&point.judged, keyword).map_or((0, 0, hours), |judged| {
+        (judged.n_hits, judged.n_false_accepts, judged.exposure_h)
+    })
+}
+
+fn fewest_misses(points: &[OperatingPoint], keyword: &str, per_hour: f64) -> Found {
+    let is_recorded = points.iter().any(|point| {
+        let of_keyword = judged_of(&point.judged, keyword);
+        of_keyword.is_some_and(|judged| judged.n_targets > 0)
+    });
+    if !is_recorded {
+        return Found::Nothing;
+    }
     let mut best: Option<(u64, f64)> = None;
     for point in points {
-        // A keyword that was not heard at all at this threshold is not in the list of those that were said or heard.
-        let (n_hits, n_false, exposure_h) = judged_of(&point.judged, keyword)
-            .map_or((0, 0, point.judged.total.exposure_h), |judged| {
-                (judged.n_hits, judged.n_false_accepts, judged.exposure_h)
-            });
-        if n_false as f64 > per_hour * exposure_h {
+        let (n_hits, n_false, hours) = heard(point, keyword);
+        if n_false as f64 > per_hour * hours {
             break;
         }
         if best.is_none_or(|(most, _)| n_hits > most) {
             best = Some((n_hits, point.threshold));
         }
     }
-    best.map(|(_, threshold)| threshold as f32)
+    best.map_or(Found::Beyond, |(_, threshold)| {
+        Found::Threshold(threshold as f32)
+    })
+}
+
+/// `counts`: threshold, false accepts at it, hours; from high to low.
+fn most_sensitive(counts: &[(f64, u64, f64)], per_hour: f64) -> Found {
+    let Some(&(lowest, n_most, hours)) = counts.last() else {
+        return Found::Nothing;
+    };
+    let n_allowed = per_hour * hours;
+    let threshold = if n_allowed >= N_PEAKS as f64 || n_allowed == 0.0 {
+        let within = counts
+            .iter()
+            .take_while(|&&(_, n, _)| n as f64 <= n_allowed);
+        within.last().map(|&(threshold, ..)| threshold)
+    } else if n_most < MIN_PEAKS {
+        return Found::Nothing;
+    } else {
+        expected_from(counts, n_allowed).map(|threshold| threshold.max(lowest))
+    };
+    let highest = counts[0].0;
+    match threshold {
+        Some(threshold) if threshold <= highest => Found::Threshold(threshold as f32),
+        _ => Found::Beyond,
+    }
+}
+
+/// The threshold from which so many false accepts are expected, fewer than were heard. `counts` as in [`most_sensitive`].
+///
+/// Peaks over a threshold (Pickands 1975; Coles 2001, section 4.3, with shape 0): above the threshold `u` of the ten highest, scores thin
+/// out exponentially in their log-odds. The mean excess over `u` is their scale, and the area under the counts above `u` their sum.
+fn expected_from(counts: &[(f64, u64, f64)], n_allowed: f64) -> Option<f64> {
+    let log_odds = |threshold: f64| (threshold / (1.0 - threshold)).ln();
+    let enough = counts.iter().position(|&(_, n, _)| n >= N_PEAKS);
+    let above = &counts[..=enough.unwrap_or(counts.len() - 1)];
+    let &(u, n_peaks, _) = above.last()?;
+    let excess: f64 = above
+        .windows(2)
+        .map(|pair| pair[1].1 as f64 * (log_odds(pair[0].0) - log_odds(pair[1].0)))
+        .sum();
+    let scale = excess / n_peaks as f64;
+    let log_odds = log_odds(u) + scale * (n_peaks as f64 / n_allowed).ln();
+    Some(1.0 / (1.0 + (-log_odds).exp()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::field::threshold_grid;
+
+    /// Counts of scores whose log-odds thin out exponentially from 0: `n` above it, of this scale.
+    fn thinning(n: f64, scale: f64) -> Vec<(f64, u64, f64)> {
+        let log_odds = |threshold: f64| (threshold / (1.0 - threshold)).ln();
+        let count = |threshold: f64| (n * (-log_odds(threshold) / scale).exp()).floor() as u64;
+        let grid = threshold_grid().into_iter().map(f64::from);
+        grid.map(|threshold| (threshold, count(threshold), 1.0))
+            .collect()
+    }
+
+    #[test]
+    fn a_rate_too_low_to_be_counted_is_reckoned_from_the_highest_scores() {
+        for (n, scale, n_allowed) in [(100.0, 1.0, 0.5), (60.0, 0.6, 0.1), (400.0, 1.3, 2.0)] {
+            let threshold = expected_from(&thinning(n, scale), n_allowed).unwrap();
+            let found = (threshold / (1.0 - threshold)).ln();
+            let exact = scale * (n / n_allowed).ln();
+            // Ten scores tell their scale to a third or so; steps of the grid and whole counts are in it too.
+            assert!(
+                (found - exact).abs() < 0.4 * scale * (10.0 / n_allowed).ln(),
+                "{found}, {exact}"
+            );
+            let of_more = expected_from(&thinning(n, scale), 2.0 * n_allowed).unwrap();
+            assert!(of_more < threshold);
+        }
+    }
+
+    #[test]
+    fn the_lowest_threshold_is_counted_where_it_can_be_and_reckoned_where_not() {
+        let counts = thinning(100.0, 1.0);
+        let threshold = |per_hour| match most_sensitive(&counts, per_hour) {
+            Found::Threshold(threshold) => f64::from(threshold),
+            other => panic!("{other:?}"),
+        };
+        let many = threshold(30.0);
+        let at = counts
+            .iter()
+            .position(|&(t, ..)| (t - many).abs() < 1e-6)
+            .unwrap();
+        assert!(counts[at].1 <= 30 && counts[at + 1].1 > 30);
+        let fewer = [9.0, 3.0, 1.0, 0.3, 0.1].map(threshold);
+        assert!(many < fewer[0] && fewer.is_sorted(), "{fewer:?}");
+        let last = counts.iter().find(|&&(_, n, _)| n > 0).unwrap().0;
+        assert!(fewer[4] > last, "rarer than the rarest that was heard");
+        // None at all is what was heard, not what is expected.
+        let none = threshold(0.0);
+        assert!(none > last && none < fewer[4]);
+    }
+
+    #[test]
+    fn a_keyword_that_is_hardly_or_always_heard_has_no_threshold_found() {
+        let few: Vec<_> = thinning(100.0, 1.0)
+            .iter()
+            .map(|&(t, n, h)| (t, n.min(2), h))
+            .collect();
+        assert_eq!(most_sensitive(&few, 0.5), Found::Nothing);
+        let always: Vec<_> = few.iter().map(|&(t, _, h)| (t, 40, h)).collect();
+        for per_hour in [0.0, 0.5, 39.0] {
+            assert_eq!(
+                most_sensitive(&always, per_hour),
+                Found::Beyond,
+                "{per_hour}"
+            );
+        }
+    }
 }

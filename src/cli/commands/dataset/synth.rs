@@ -46,24 +46,32 @@ const NOISE_S: u32 = 60;
 pub fn synth(args: &SynthArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     listen_for_stop();
     let progress = Progress::new();
-    let recipe = corpus(&args.corpus, args.workers, &progress, out)?;
+    let made = corpus(&args.corpus, args.workers, &progress, out)?;
     drop(progress);
     writeln!(
         out,
         "next: auricle run {} --data {}",
-        recipe.display(),
+        made.recipe.display(),
         args.corpus.into.display()
     )?;
     Ok(())
 }
 
-/// The corpus, with its recipe, and what it holds. Returns the file of the recipe.
+/// A corpus of one's own words.
+pub(in crate::cli::commands) struct OwnCorpus {
+    /// The file of its recipe.
+    pub recipe: PathBuf,
+    /// The people in it.
+    pub recorded: Option<Recordings>,
+}
+
+/// The corpus, with its recipe, and what it holds.
 pub(in crate::cli::commands) fn corpus(
     args: &OwnWords,
     workers: Option<usize>,
     progress: &Progress,
     out: &mut dyn Write,
-) -> anyhow::Result<PathBuf> {
+) -> anyhow::Result<OwnCorpus> {
     let engine: Box<dyn Engine> = match (args.engine, &args.piper_voices) {
         (SynthEngine::Piper, Some(voices)) => Box::new(Piper::find(voices)?),
         (SynthEngine::Piper, None) => bail!("--engine piper: found no --piper-voices"),
@@ -137,7 +145,10 @@ pub(in crate::cli::commands) fn corpus(
         writeln!(out, "  {word}: told from {misses}")?;
     }
     writeln!(out, "  {}", path.display())?;
-    Ok(path)
+    Ok(OwnCorpus {
+        recipe: path,
+        recorded,
+    })
 }
 
 /// What is spoken: the words, those that are near them, and some that are not.
