@@ -160,6 +160,12 @@ pub(super) fn caveats(
     tuned: &Tuned,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
+    if tuned.choice == Choice::MostSensitive {
+        writeln!(
+            out,
+            "each threshold is the lowest from which no more false accepts are expected; what is too rare to be counted is reckoned from the ten highest scores"
+        )?;
+    }
     let hours = tuned.after.total.exposure_h;
     let shown_per_day = intervals::poisson(0).high / hours * 24.0;
     if hours > 0.0 && shown_per_day > target_fa_per_day {
@@ -172,12 +178,6 @@ pub(super) fn caveats(
         out,
         "thresholds were chosen on these very recordings: on others expect somewhat more of both"
     )?;
-    if tuned.choice == Choice::MostSensitive {
-        writeln!(
-            out,
-            "each is the lowest from which no more false accepts are expected; what is too rare to be counted is reckoned from the ten highest scores"
-        )?;
-    }
     for keyword in &tuned.beyond {
         writeln!(
             out,
