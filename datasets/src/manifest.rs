@@ -107,12 +107,9 @@ impl ManifestRow {
 
     /// Makes it small: what it names is shared with the rows before, and its path takes no more than it is long.
     pub(crate) fn share(&mut self, names: &mut Names) {
-        names.share(&mut self.label);
-        let others = [&mut self.speaker, &mut self.source];
-        others
-            .into_iter()
-            .flatten()
-            .for_each(|name| names.share(name));
+        names.share([&mut self.label]);
+        names.share(&mut self.speaker);
+        names.share(&mut self.source);
         self.path.shrink_to_fit();
     }
 }

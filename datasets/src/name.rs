@@ -87,12 +87,14 @@ impl fmt::Debug for Name {
 pub(crate) struct Names(HashSet<Name>);
 
 impl Names {
-    /// Puts the text that was met first in place of an equal one.
-    pub(crate) fn share(&mut self, name: &mut Name) {
-        match self.0.get(&**name) {
-            Some(known) => name.clone_from(known),
-            None => {
-                self.0.insert(name.clone());
+    /// Puts the texts that were met first in place of equal ones.
+    pub(crate) fn share<'a>(&mut self, names: impl IntoIterator<Item = &'a mut Name>) {
+        for name in names {
+            match self.0.get(&**name) {
+                Some(known) => name.clone_from(known),
+                None => {
+                    self.0.insert(name.clone());
+                }
             }
         }
     }
@@ -107,9 +109,7 @@ mod tests {
         let mut names = Names::default();
         let [mut first, mut second, mut other] = ["ann", "ann", "bob"].map(Name::from);
         assert!(!Arc::ptr_eq(&first.0, &second.0));
-        for name in [&mut first, &mut second, &mut other] {
-            names.share(name);
-        }
+        names.share([&mut first, &mut second, &mut other]);
         assert!(Arc::ptr_eq(&first.0, &second.0));
         assert_eq!((first.clone(), other), ("ann".into(), "bob".into()));
         assert_eq!(first, "ann");

@@ -33,8 +33,8 @@ pub struct Utterance {
 impl Utterance {
     /// Makes it small: what it names is shared with the rows before.
     pub(crate) fn share(&mut self, names: &mut Names) {
-        names.share(&mut self.label);
-        self.speaker.iter_mut().for_each(|name| names.share(name));
+        names.share([&mut self.label]);
+        names.share(&mut self.speaker);
     }
 
     /// The order of every list of rows: by path (as text with `/`), then by start.

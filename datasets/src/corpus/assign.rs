@@ -149,7 +149,7 @@ fn read_list(
     let table = Table::read(path)?;
     let (file, side) = (table.required("path")?, table.required("split")?);
     let (speaker, synthetic) = (table.column(&["speaker"]), table.column(&["synthetic"]));
-    let (mut rows, mut shared) = (HashMap::new(), Names::default());
+    let (mut rows, mut names_met) = (HashMap::new(), Names::default());
     for row in table.rows() {
         let row = row?;
         let fault = |found: String, expected: &str| {
@@ -170,7 +170,7 @@ fn read_list(
             return Err(fault("an empty path".into(), "an audio file"));
         };
         let mut speaker = known_speaker(row.get(speaker)).map(Name::from);
-        speaker.iter_mut().for_each(|name| shared.share(name));
+        names_met.share(&mut speaker);
         let listed = ListRow {
             speaker,
             split,

@@ -3,23 +3,19 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
 use auricle_datasets::synth::Recordings;
 
 use super::pool;
-use super::tune::{caveats, thresholds, with_thresholds};
+use super::tune::{check_target, findings, with_thresholds};
 use crate::bundle::Bundle;
 use crate::cli::args::OwnWordsArgs;
 use crate::cli::progress::{Progress, listen_for_stop};
-use crate::evaluate::detection::{MatchSpec, text};
+use crate::evaluate::detection::MatchSpec;
 use crate::recipe::Recipe;
 use crate::run::field::{Choice, Material, Take};
 
 pub fn own_words(args: &OwnWordsArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    let target = args.target_fa_per_day;
-    if !(target >= 0.0 && target.is_finite()) {
-        bail!("--target-fa-per-day is {target}, expected at least 0");
-    }
+    check_target(args.target_fa_per_day)?;
     // Before anything long is begun.
     let negative = args.negative.as_deref();
     let material = negative.map(Material::without_keywords).transpose()?;
@@ -33,7 +29,6 @@ pub fn own_words(args: &OwnWordsArgs, out: &mut dyn Write) -> anyhow::Result<()>
     let into = &args.corpus.into;
     let finished = super::run::whole(&recipe, into, &args.place, None, &progress, out)?;
     let mut bundle = finished.folder.join("ensemble.auricle");
-    let is_tuned = material.is_some();
     if let Some(material) = material {
         let recorded = made.recorded.as_ref();
         bundle = tuned(args, &bundle, material, recorded, &progress, out)?;
@@ -50,7 +45,7 @@ pub fn own_words(args: &OwnWordsArgs, out: &mut dyn Write) -> anyhow::Result<()>
             "No person has said these words yet, to learn from or to judge by: --recordings DIR takes some, three a word at least."
         )?;
     }
-    if !is_tuned {
+    if args.negative.is_none() {
         writeln!(
             out,
             "Its threshold is a guess: --negative DIR, an hour or more without the words, finds one; nothing is trained again."
@@ -89,10 +84,8 @@ fn tuned(
     for (file, reason) in &found.not_heard {
         writeln!(out, "not heard: {}: {reason}", file.display())?;
     }
-    write!(out, "{}", text::table("by the recipe", &found.before))?;
-    write!(out, "\n{}", text::table("tuned", &found.after))?;
-    thresholds(&bundle, &found, out)?;
-    caveats(target, &found, out)?;
+    let titles = ["by the recipe", "tuned"];
+    findings(&bundle, target, titles, &found, out)?;
     writeln!(out, "\n  {}", tuned.display())?;
     Ok(tuned)
 }

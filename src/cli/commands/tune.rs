@@ -24,12 +24,7 @@ use crate::run::field::{
 const SEED: u64 = 1;
 
 pub fn tune(args: &TuneArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
-    if !(args.target_fa_per_day >= 0.0 && args.target_fa_per_day.is_finite()) {
-        bail!(
-            "--target-fa-per-day is {}, expected at least 0",
-            args.target_fa_per_day
-        );
-    }
+    check_target(args.target_fa_per_day)?;
     let bundle = gated(Bundle::load(&args.bundle)?, &args.field)?;
     listen_for_stop();
     let material = material(&args.field, args.list.as_deref(), &bundle)?;
@@ -72,10 +67,8 @@ pub fn tune(args: &TuneArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow
     let (tuned, changed, clips) = pool(args.workers)?.install(work)?;
     drop(progress);
     // Without recordings of keywords nothing is missed, and there is nothing to draw.
-    let picture = args.field.positive.as_ref().map(|_| {
-        let named = args.det.clone();
-        named.unwrap_or_else(|| beside(args, "det.svg"))
-    });
+    let named = || args.det.clone().unwrap_or_else(|| beside(args, "det.svg"));
+    let picture = args.field.positive.as_ref().map(|_| named());
     if let Some(picture) = &picture {
         let svg = det_svg(&bundle.title, &tuned.sweep, &tuned.after);
         auricle_datasets::partial::write_bytes(picture, svg.as_bytes())
@@ -95,10 +88,8 @@ pub fn tune(args: &TuneArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow
         });
         return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?);
     }
-    write!(out, "{}", text::table("before", &tuned.before))?;
-    write!(out, "\n{}", text::table("after", &tuned.after))?;
-    thresholds(&bundle, &tuned, out)?;
-    caveats(args.target_fa_per_day, &tuned, out)?;
+    let titles = ["before", "after"];
+    findings(&bundle, args.target_fa_per_day, titles, &tuned, out)?;
     writeln!(out, "\n  {}", target.display())?;
     if let Some(picture) = picture {
         writeln!(out, "  {}", picture.display())?;
@@ -140,26 +131,34 @@ pub(super) fn with_thresholds(
     Ok((tuned, changed))
 }
 
-/// The thresholds that were found, beside those before.
-pub(super) fn thresholds(
+/// Refuses a rate of false accepts that is none.
+pub(super) fn check_target(fa_per_day: f64) -> anyhow::Result<()> {
+    if !(fa_per_day >= 0.0 && fa_per_day.is_finite()) {
+        bail!("--target-fa-per-day is {fa_per_day}, expected at least 0");
+    }
+    Ok(())
+}
+
+/// Both judgements under their titles, the thresholds, and what they do not show.
+pub(super) fn findings(
     before: &Bundle,
+    target_fa_per_day: f64,
+    titles: [&str; 2],
     tuned: &Tuned,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
+    write!(out, "{}", text::table(titles[0], &tuned.before))?;
+    write!(out, "\n{}", text::table(titles[1], &tuned.after))?;
     writeln!(out, "\nthresholds")?;
     for (keyword, threshold) in &tuned.detector.thresholds {
         let was = before.detector.threshold_of(keyword);
         writeln!(out, "  {keyword}  {threshold:.4}  (was {was:.4})")?;
     }
-    Ok(())
+    caveats(target_fa_per_day, tuned, out)
 }
 
 /// What the recordings cannot show, said.
-pub(super) fn caveats(
-    target_fa_per_day: f64,
-    tuned: &Tuned,
-    out: &mut dyn Write,
-) -> anyhow::Result<()> {
+fn caveats(target_fa_per_day: f64, tuned: &Tuned, out: &mut dyn Write) -> anyhow::Result<()> {
     if tuned.choice == Choice::MostSensitive {
         writeln!(
             out,

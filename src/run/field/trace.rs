@@ -215,9 +215,14 @@ pub(super) fn judge(
 pub fn threshold_grid() -> Vec<f32> {
     let (low, high) = GRID_LOG_ODDS;
     let step = (high - low) / (N_THRESHOLDS - 1) as f64;
-    let probability = |log_odds: f64| (1.0 / (1.0 + (-log_odds).exp())) as f32;
     let steps = (0..N_THRESHOLDS).rev();
-    steps.map(|i| probability(low + step * i as f64)).collect()
+    steps
+        .map(|i| probability(low + step * i as f64) as f32)
+        .collect()
+}
+
+pub(super) fn probability(log_odds: f64) -> f64 {
+    1.0 / (1.0 + (-log_odds).exp())
 }
 
 /// The detector at every threshold of the grid, the same for all keywords.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::conditions::{Conditioned, decode_all, hear_clips, hear_negatives, heard_of};
-use super::trace::{judge, sweep};
+use super::trace::{judge, probability, sweep};
 use super::{FieldError, Material};
 use crate::bundle::{Bundle, DetectorSpec, is_reserved};
 use crate::evaluate::detection::{EventJudgement, MatchSpec, OperatingPoint, RecordingJudgement};
@@ -83,13 +83,7 @@ pub fn tune(
     for keyword in keywords {
         let found = match choice {
             Choice::FewestMisses => fewest_misses(&points, keyword, share_per_hour),
-            Choice::MostSensitive => {
-                let counts = points.iter().map(|point| {
-                    let (_, n_false, hours) = heard(point, keyword);
-                    (point.threshold, n_false, hours)
-                });
-                most_sensitive(&counts.collect::<Vec<_>>(), share_per_hour)
-            }
+            Choice::MostSensitive => most_sensitive(&points, keyword, share_per_hour),
         };
         let threshold = match found {
             Found::Threshold(threshold) => threshold,
@@ -163,45 +157,54 @@ fn fewest_misses(points: &[OperatingPoint], keyword: &str, per_hour: f64) -> Fou
     })
 }
 
-/// `counts`: threshold, false accepts at it, hours; from high to low.
-fn most_sensitive(counts: &[(f64, u64, f64)], per_hour: f64) -> Found {
-    let Some(&(lowest, n_most, hours)) = counts.last() else {
+fn most_sensitive(points: &[OperatingPoint], keyword: &str, per_hour: f64) -> Found {
+    let Some(last) = points.last() else {
         return Found::Nothing;
     };
-    let n_allowed = per_hour * hours;
-    let threshold = if n_allowed >= N_PEAKS as f64 || n_allowed == 0.0 {
-        let within = counts
-            .iter()
-            .take_while(|&&(_, n, _)| n as f64 <= n_allowed);
-        within.last().map(|&(threshold, ..)| threshold)
-    } else if n_most < MIN_PEAKS {
+    let (_, _, hours) = heard(last, keyword);
+    let count = |point: &OperatingPoint| (point.threshold, heard(point, keyword).1);
+    let counts: Vec<(f64, u64)> = points.iter().map(count).collect();
+    lowest(&counts, per_hour * hours)
+}
+
+/// The lowest threshold from which no more than `n_allowed` are expected. `counts`: threshold and false accepts at it, from high to
+/// low, one at least.
+fn lowest(counts: &[(f64, u64)], n_allowed: f64) -> Found {
+    let ((highest, _), (lowest, n_most)) = (counts[0], counts[counts.len() - 1]);
+    if n_allowed >= N_PEAKS as f64 || n_allowed == 0.0 {
+        let within = counts.iter().take_while(|&&(_, n)| n as f64 <= n_allowed);
+        let last = within.last();
+        return last.map_or(Found::Beyond, |&(threshold, _)| {
+            Found::Threshold(threshold as f32)
+        });
+    }
+    if n_most < MIN_PEAKS {
         return Found::Nothing;
+    }
+    // Ten at the highest threshold: none above it is tried, and nothing is left to reckon from.
+    let threshold = expected_from(counts, n_allowed).max(lowest);
+    if threshold <= highest && counts[0].1 < N_PEAKS {
+        Found::Threshold(threshold as f32)
     } else {
-        expected_from(counts, n_allowed).map(|threshold| threshold.max(lowest))
-    };
-    let highest = counts[0].0;
-    match threshold {
-        Some(threshold) if threshold <= highest => Found::Threshold(threshold as f32),
-        _ => Found::Beyond,
+        Found::Beyond
     }
 }
 
-/// The threshold from which so many false accepts are expected, fewer than were heard. `counts` as in [`most_sensitive`].
+/// The threshold from which so many false accepts are expected, fewer than were heard. `counts` as in [`lowest`].
 ///
 /// Peaks over a threshold (Pickands 1975; Coles 2001, section 4.3, with shape 0): above the threshold `u` of the ten highest, scores thin
 /// out exponentially in their log-odds. The mean excess over `u` is their scale, and the area under the counts above `u` their sum.
-fn expected_from(counts: &[(f64, u64, f64)], n_allowed: f64) -> Option<f64> {
+fn expected_from(counts: &[(f64, u64)], n_allowed: f64) -> f64 {
     let log_odds = |threshold: f64| (threshold / (1.0 - threshold)).ln();
-    let enough = counts.iter().position(|&(_, n, _)| n >= N_PEAKS);
-    let above = &counts[..=enough.unwrap_or(counts.len() - 1)];
-    let &(u, n_peaks, _) = above.last()?;
-    let excess: f64 = above
+    let enough = counts.iter().position(|&(_, n)| n >= N_PEAKS);
+    let at = enough.unwrap_or(counts.len() - 1);
+    let (u, n_peaks) = counts[at];
+    let excess: f64 = counts[..=at]
         .windows(2)
         .map(|pair| pair[1].1 as f64 * (log_odds(pair[0].0) - log_odds(pair[1].0)))
         .sum();
     let scale = excess / n_peaks as f64;
-    let log_odds = log_odds(u) + scale * (n_peaks as f64 / n_allowed).ln();
-    Some(1.0 / (1.0 + (-log_odds).exp()))
+    probability(log_odds(u) + scale * (n_peaks as f64 / n_allowed).ln())
 }
 
 #[cfg(test)]
@@ -210,18 +213,18 @@ mod tests {
     use crate::run::field::threshold_grid;
 
     /// Counts of scores whose log-odds thin out exponentially from 0: `n` above it, of this scale.
-    fn thinning(n: f64, scale: f64) -> Vec<(f64, u64, f64)> {
+    fn thinning(n: f64, scale: f64) -> Vec<(f64, u64)> {
         let log_odds = |threshold: f64| (threshold / (1.0 - threshold)).ln();
         let count = |threshold: f64| (n * (-log_odds(threshold) / scale).exp()).floor() as u64;
         let grid = threshold_grid().into_iter().map(f64::from);
-        grid.map(|threshold| (threshold, count(threshold), 1.0))
+        grid.map(|threshold| (threshold, count(threshold)))
             .collect()
     }
 
     #[test]
     fn a_rate_too_low_to_be_counted_is_reckoned_from_the_highest_scores() {
         for (n, scale, n_allowed) in [(100.0, 1.0, 0.5), (60.0, 0.6, 0.1), (400.0, 1.3, 2.0)] {
-            let threshold = expected_from(&thinning(n, scale), n_allowed).unwrap();
+            let threshold = expected_from(&thinning(n, scale), n_allowed);
             let found = (threshold / (1.0 - threshold)).ln();
             let exact = scale * (n / n_allowed).ln();
             // Ten scores tell their scale to a third or so; steps of the grid and whole counts are in it too.
@@ -229,7 +232,7 @@ mod tests {
                 (found - exact).abs() < 0.4 * scale * (10.0 / n_allowed).ln(),
                 "{found}, {exact}"
             );
-            let of_more = expected_from(&thinning(n, scale), 2.0 * n_allowed).unwrap();
+            let of_more = expected_from(&thinning(n, scale), 2.0 * n_allowed);
             assert!(of_more < threshold);
         }
     }
@@ -237,7 +240,7 @@ mod tests {
     #[test]
     fn the_lowest_threshold_is_counted_where_it_can_be_and_reckoned_where_not() {
         let counts = thinning(100.0, 1.0);
-        let threshold = |per_hour| match most_sensitive(&counts, per_hour) {
+        let threshold = |n_allowed| match lowest(&counts, n_allowed) {
             Found::Threshold(threshold) => f64::from(threshold),
             other => panic!("{other:?}"),
         };
@@ -249,7 +252,7 @@ mod tests {
         assert!(counts[at].1 <= 30 && counts[at + 1].1 > 30);
         let fewer = [9.0, 3.0, 1.0, 0.3, 0.1].map(threshold);
         assert!(many < fewer[0] && fewer.is_sorted(), "{fewer:?}");
-        let last = counts.iter().find(|&&(_, n, _)| n > 0).unwrap().0;
+        let last = counts.iter().find(|&&(_, n)| n > 0).unwrap().0;
         assert!(fewer[4] > last, "rarer than the rarest that was heard");
         // None at all is what was heard, not what is expected.
         let none = threshold(0.0);
@@ -260,16 +263,12 @@ mod tests {
     fn a_keyword_that_is_hardly_or_always_heard_has_no_threshold_found() {
         let few: Vec<_> = thinning(100.0, 1.0)
             .iter()
-            .map(|&(t, n, h)| (t, n.min(2), h))
+            .map(|&(t, n)| (t, n.min(2)))
             .collect();
-        assert_eq!(most_sensitive(&few, 0.5), Found::Nothing);
-        let always: Vec<_> = few.iter().map(|&(t, _, h)| (t, 40, h)).collect();
-        for per_hour in [0.0, 0.5, 39.0] {
-            assert_eq!(
-                most_sensitive(&always, per_hour),
-                Found::Beyond,
-                "{per_hour}"
-            );
+        assert_eq!(lowest(&few, 0.5), Found::Nothing);
+        let always: Vec<_> = few.iter().map(|&(t, _)| (t, 40)).collect();
+        for n_allowed in [0.0, 0.5, 39.0] {
+            assert_eq!(lowest(&always, n_allowed), Found::Beyond, "{n_allowed}");
         }
     }
 }
