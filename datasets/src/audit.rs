@@ -34,6 +34,46 @@ impl AuditSummary {
     }
 }
 
+/// Counts clips as they come, each once; memory grows with labels and speakers, not with clips.
+#[derive(Default)]
+pub struct Tally {
+    n_clips: BTreeMap<Split, BTreeMap<String, usize>>,
+    speakers: BTreeMap<Split, BTreeSet<String>>,
+    n_without_speaker: usize,
+    n_synthetic: usize,
+}
+
+impl Tally {
+    /// Counts one clip more.
+    pub fn count(&mut self, row: &Utterance) {
+        let labels = self.n_clips.entry(row.split).or_default();
+        match labels.get_mut(&*row.label) {
+            Some(n_clips) => *n_clips += 1,
+            None => _ = labels.insert(row.label.to_string(), 1),
+        }
+        self.n_synthetic += usize::from(row.synthetic);
+        let Some(speaker) = known_speaker(row.speaker.as_deref()) else {
+            self.n_without_speaker += 1;
+            return;
+        };
+        let speakers = self.speakers.entry(row.split).or_default();
+        if !speakers.contains(speaker) {
+            speakers.insert(speaker.to_owned());
+        }
+    }
+
+    /// What was counted.
+    pub fn summary(self) -> AuditSummary {
+        let n_speakers = |split| self.speakers.get(&split).map_or(0, BTreeSet::len);
+        AuditSummary {
+            n_speakers: Split::ALL.map(|split| (split, n_speakers(split))).into(),
+            n_clips: self.n_clips,
+            n_without_speaker: self.n_without_speaker,
+            n_synthetic: self.n_synthetic,
+        }
+    }
+}
+
 /// A speaker with clips on more than one side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CrossingSpeaker {
@@ -99,33 +139,10 @@ fn list(examples: &[CrossingSpeaker]) -> String {
 /// Clips without a speaker (none given, `unknown` or `-`) are counted, not taken for one person.
 pub fn audit(utterances: &[Utterance]) -> Result<AuditSummary, AuditError> {
     const N_EXAMPLES: usize = 5;
-    let mut summary = AuditSummary {
-        n_clips: BTreeMap::new(),
-        n_speakers: BTreeMap::new(),
-        n_without_speaker: 0,
-        n_synthetic: 0,
-    };
-    for row in utterances {
-        *summary
-            .n_clips
-            .entry(row.split)
-            .or_default()
-            .entry(row.label.to_string())
-            .or_default() += 1;
-        summary.n_synthetic += usize::from(row.synthetic);
-    }
     let rows = utterances
         .iter()
         .map(|row| (row.speaker.as_deref(), row.split, row.path.as_path()));
-    let speakers = sides_of_speakers(rows);
-    let n_known: usize = speakers
-        .values()
-        .flat_map(BTreeMap::values)
-        .map(|(n, _)| n)
-        .sum();
-    summary.n_without_speaker = utterances.len() - n_known;
-
-    let mut crossing = crossing(&speakers);
+    let mut crossing = crossing_speakers(rows);
     if !crossing.is_empty() {
         let n_speakers = crossing.len();
         crossing.truncate(N_EXAMPLES);
@@ -144,23 +161,16 @@ pub fn audit(utterances: &[Utterance]) -> Result<AuditSummary, AuditError> {
             second,
         });
     }
-    for split in Split::ALL {
-        let n = speakers
-            .values()
-            .filter(|sides| sides.contains_key(&split))
-            .count();
-        summary.n_speakers.insert(split, n);
-    }
-    Ok(summary)
+    let mut tally = Tally::default();
+    utterances.iter().for_each(|row| tally.count(row));
+    Ok(tally.summary())
 }
 
-/// How many clips a speaker has on each side, and one of them.
-type Sides<'a> = BTreeMap<Split, (usize, &'a Path)>;
-
-fn sides_of_speakers<'a>(
+/// Everybody who is heard on more than one side.
+pub(crate) fn crossing_speakers<'a>(
     rows: impl Iterator<Item = (Option<&'a str>, Split, &'a Path)>,
-) -> BTreeMap<&'a str, Sides<'a>> {
-    let mut speakers: BTreeMap<&str, Sides> = BTreeMap::new();
+) -> Vec<CrossingSpeaker> {
+    let mut speakers: BTreeMap<&str, BTreeMap<Split, (usize, &Path)>> = BTreeMap::new();
     for (speaker, split, path) in rows {
         if let Some(speaker) = known_speaker(speaker) {
             let sides = speakers.entry(speaker).or_default();
@@ -168,27 +178,16 @@ fn sides_of_speakers<'a>(
         }
     }
     speakers
-}
-
-fn crossing(speakers: &BTreeMap<&str, Sides>) -> Vec<CrossingSpeaker> {
-    speakers
-        .iter()
+        .into_iter()
         .filter(|(_, sides)| sides.len() > 1)
         .map(|(speaker, sides)| CrossingSpeaker {
-            speaker: (*speaker).to_owned(),
+            speaker: speaker.to_owned(),
             clips: sides
-                .iter()
-                .map(|(&split, &(n, path))| (split, (n, path.to_path_buf())))
+                .into_iter()
+                .map(|(split, (n, path))| (split, (n, path.to_path_buf())))
                 .collect(),
         })
         .collect()
-}
-
-/// Everybody who is heard on more than one side.
-pub(crate) fn crossing_speakers<'a>(
-    rows: impl Iterator<Item = (Option<&'a str>, Split, &'a Path)>,
-) -> Vec<CrossingSpeaker> {
-    crossing(&sides_of_speakers(rows))
 }
 
 /// The first file of which two sides share a moment, and the sides.

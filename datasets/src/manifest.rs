@@ -2,17 +2,20 @@
 //!
 //! An error names the file, the line, what was found and what was expected. Nothing here checks that audio exists.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use crate::name::{Name, Names};
-use crate::partial::{Durability, write_whole};
 use crate::split::Split;
-use crate::table::{Table, read_text};
+use crate::table::{Table, open_text};
 use crate::utterance::Utterance;
+
+mod lines;
+mod utterances;
+
+use lines::json_lines;
+pub use utterances::{ManifestWriter, Spool, read_jsonl, utterances};
 
 /// What can be wrong with a list of clips.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +65,10 @@ impl ManifestError {
             found: found.into(),
             expected: expected.into(),
         }
+    }
+
+    pub(crate) fn not_utf8(path: &Path, line: u64) -> Self {
+        Self::row(path, line, "bytes that are not UTF-8", "UTF-8 text")
     }
 }
 
@@ -221,9 +228,10 @@ pub fn read_jsonl_rows(path: &Path) -> Result<Vec<ManifestRow>, ManifestError> {
         #[serde(default)]
         synthetic: bool,
     }
-    let (mut rows, mut names) = (Vec::new(), Names::default());
     let expected = "an object with `path`, `label` and perhaps `speaker`, `split`, `start`, `end`";
-    for_each_json_line(path, expected, |line, row: Line| {
+    let (mut rows, mut names) = (Vec::new(), Names::default());
+    for read in json_lines::<Line>(path, open_text(path)?, expected) {
+        let (line, row) = read?;
         let split = row.split.as_deref().map(str::trim);
         let split = parse_split(split.filter(|split| !split.is_empty()))
             .map_err(|(found, expected)| ManifestError::row(path, line, found, expected))?;
@@ -240,65 +248,8 @@ pub fn read_jsonl_rows(path: &Path) -> Result<Vec<ManifestRow>, ManifestError> {
         };
         row.share(&mut names);
         rows.push(checked(path, row)?);
-        Ok(())
-    })?;
-    Ok(rows)
-}
-
-/// Reads a `manifest.jsonl` that [`write_jsonl`] wrote.
-pub fn read_jsonl(path: &Path) -> Result<Vec<Utterance>, ManifestError> {
-    let (mut rows, mut names) = (Vec::new(), Names::default());
-    let expected = "an utterance as ingestion writes it";
-    for_each_json_line(path, expected, |_, mut row: Utterance| {
-        row.share(&mut names);
-        rows.push(row);
-        Ok(())
-    })?;
-    Ok(rows)
-}
-
-/// Writes `manifest.jsonl`, whole or not at all.
-pub fn write_jsonl(path: &Path, utterances: &[Utterance]) -> Result<(), ManifestError> {
-    write_whole(path, Durability::Synced, |out| {
-        for utterance in utterances {
-            serde_json::to_writer(&mut *out, utterance)?;
-            out.write_all(b"\n")?;
-        }
-        Ok(())
-    })
-    .map_err(|source| ManifestError::Io {
-        path: path.to_path_buf(),
-        source,
-    })
-}
-
-/// Parses line after line: a list of a million files is never there twice.
-fn for_each_json_line<T: DeserializeOwned>(
-    path: &Path,
-    expected: &str,
-    mut take: impl FnMut(u64, T) -> Result<(), ManifestError>,
-) -> Result<(), ManifestError> {
-    let text = read_text(path)?;
-    for (at, line) in text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-    {
-        let line_number = at as u64 + 1;
-        let row = serde_json::from_str(line).map_err(|error| {
-            // serde counts lines within the one line it sees, which would only mislead.
-            let said = error.to_string();
-            let said = said.split(" at line ").next().unwrap_or_default();
-            ManifestError::row(
-                path,
-                line_number,
-                format!("{said} (column {})", error.column()),
-                expected,
-            )
-        })?;
-        take(line_number, row)?;
     }
-    Ok(())
+    Ok(rows)
 }
 
 fn parse_split(text: Option<&str>) -> Result<Option<Split>, (String, String)> {
@@ -458,42 +409,5 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("gone.csv"), "{error}");
-    }
-
-    #[test]
-    fn what_is_written_is_read_back_and_no_utterance_field_is_guessed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("manifest.jsonl");
-        let rows = vec![
-            Utterance {
-                path: "go/ann \"x\"_nohash_0.wav".into(),
-                label: "go".into(),
-                speaker: Some("ann".into()),
-                split: Split::Test,
-                start_s: Some(0.1),
-                end_s: None,
-                synthetic: true,
-                n_samples: 16_000,
-            },
-            Utterance {
-                path: "наш/файл.ogg".into(),
-                label: "_unknown_".into(),
-                speaker: None,
-                split: Split::Train,
-                start_s: None,
-                end_s: Some(1.0 / 3.0),
-                synthetic: false,
-                n_samples: 0,
-            },
-        ];
-        write_jsonl(&path, &rows).unwrap();
-        assert_eq!(read_jsonl(&path).unwrap(), rows);
-        std::fs::write(&path, "{\"path\":\"a\",\"label\":\"go\"}\n").unwrap();
-        assert!(
-            read_jsonl(&path)
-                .unwrap_err()
-                .to_string()
-                .contains("manifest.jsonl:1")
-        );
     }
 }

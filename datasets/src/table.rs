@@ -2,17 +2,20 @@
 //!
 //! Knows columns and line numbers; does not know what a column means.
 
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use crate::manifest::ManifestError;
 
-/// The text of a table, and its columns. Rows are parsed as they are asked for: a list of a million files is never there twice.
+/// A text that is read from its beginning to its end.
+type Text = Box<dyn BufRead>;
+
+/// A table and its columns. Rows are read as they are asked for: a list of a million files is never there as text.
 pub(crate) struct Table {
-    pub(crate) path: PathBuf,
+    path: PathBuf,
     columns: Vec<String>,
-    text: String,
-    has_header: bool,
-    delimiter: u8,
+    reader: csv::Reader<Text>,
 }
 
 pub(crate) struct Row {
@@ -45,41 +48,38 @@ impl Table {
     }
 
     fn parse(path: &Path, columns: Option<&[&str]>) -> Result<Self, ManifestError> {
-        let text = read_text(path)?;
-        let header = text.lines().next().unwrap_or_default();
-        let delimiter = if header.contains('\t') { b'\t' } else { b',' };
-        let mut table = Self {
-            path: path.to_path_buf(),
-            columns: Vec::new(),
-            text,
-            has_header: columns.is_none(),
-            delimiter,
-        };
-        table.columns = match columns {
+        let mut text = open_text(path)?;
+        let mut header = Vec::new();
+        text.read_until(b'\n', &mut header)
+            .map_err(|source| io_fault(path, source))?;
+        let delimiter = if header.contains(&b'\t') { b'\t' } else { b',' };
+        let whole: Text = Box::new(Cursor::new(header).chain(text));
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .has_headers(columns.is_none())
+            .quoting(delimiter == b',') // a quote in a tab-separated file is a letter
+            .from_reader(whole);
+        let columns = match columns {
             Some(columns) => columns.iter().map(|&name| name.to_owned()).collect(),
-            None => table
-                .reader()
+            None => reader
                 .headers()
                 .map_err(|error| fault(path, error))?
                 .iter()
                 .map(|name| name.trim().to_ascii_lowercase())
                 .collect(),
         };
-        Ok(table)
-    }
-
-    fn reader(&self) -> csv::Reader<&[u8]> {
-        csv::ReaderBuilder::new()
-            .delimiter(self.delimiter)
-            .has_headers(self.has_header)
-            .quoting(self.delimiter == b',') // a quote in a tab-separated file is a letter
-            .from_reader(self.text.as_bytes())
+        Ok(Self {
+            path: path.to_path_buf(),
+            columns,
+            reader,
+        })
     }
 
     /// The rows, top to bottom.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = Result<Row, ManifestError>> {
-        self.reader().into_records().map(|record| {
-            let fields = record.map_err(|error| fault(&self.path, error))?;
+    pub(crate) fn rows(self) -> impl Iterator<Item = Result<Row, ManifestError>> {
+        let path = self.path;
+        self.reader.into_records().map(move |record| {
+            let fields = record.map_err(|error| fault(&path, error))?;
             Ok(Row {
                 line: fields.position().map_or(0, csv::Position::line),
                 fields,
@@ -111,37 +111,62 @@ impl Table {
 
 fn fault(path: &Path, error: csv::Error) -> ManifestError {
     let line = error.position().map_or(0, csv::Position::line);
-    let (found, expected) = match error.kind() {
+    let said = error.to_string();
+    let (found, expected) = match error.into_kind() {
         csv::ErrorKind::UnequalLengths {
             expected_len, len, ..
         } => (
             format!("{len} fields"),
             format!("{expected_len} fields, as in the header"),
         ),
-        _ => (error.to_string(), "a row of the table".to_owned()),
+        csv::ErrorKind::Utf8 { .. } => return ManifestError::not_utf8(path, line),
+        csv::ErrorKind::Io(source) => return io_fault(path, source),
+        _ => (said, "a row of the table".to_owned()),
     };
     ManifestError::row(path, line, found, expected)
 }
 
-/// The text of a file, without a byte order mark. UTF-8, or UTF-16 where the mark says so.
-pub(crate) fn read_text(path: &Path) -> Result<String, ManifestError> {
-    let bytes = std::fs::read(path).map_err(|source| ManifestError::Io {
+fn io_fault(path: &Path, source: io::Error) -> ManifestError {
+    ManifestError::Io {
         path: path.to_path_buf(),
         source,
-    })?;
-    if let [0xff, 0xfe, rest @ ..] | [0xfe, 0xff, rest @ ..] = bytes.as_slice() {
-        return utf16_text(path, rest, bytes[0] == 0xff);
     }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()]
-            .iter()
-            .filter(|&&b| b == b'\n')
-            .count() as u64;
-        ManifestError::row(path, line, "bytes that are not UTF-8", "UTF-8 text")
-    })?;
-    Ok(match text.strip_prefix('\u{feff}') {
-        Some(rest) => rest.to_owned(),
-        None => text,
+}
+
+/// Opens a text, behind its byte order mark. UTF-8, which whoever reads it checks, or UTF-16 where the mark says so.
+pub(crate) fn open_text(path: &Path) -> Result<Text, ManifestError> {
+    let io_fault = |source| io_fault(path, source);
+    let mut file = File::open(path).map_err(io_fault)?;
+    let mut start = Vec::new();
+    Read::by_ref(&mut file)
+        .take(3)
+        .read_to_end(&mut start)
+        .map_err(io_fault)?;
+    match start.as_slice() {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            let is_little_endian = start[0] == 0xff;
+            let mut bytes = start.split_off(2);
+            file.read_to_end(&mut bytes).map_err(io_fault)?;
+            let text = utf16_text(path, &bytes, is_little_endian)?;
+            return Ok(Box::new(Cursor::new(text)));
+        }
+        [0xef, 0xbb, 0xbf] => start.clear(),
+        _ => {}
+    }
+    let rest = BufReader::with_capacity(1 << 16, file);
+    Ok(Box::new(Cursor::new(start).chain(rest)))
+}
+
+/// The whole text of a file, as [`open_text`] opens it.
+pub(crate) fn read_text(path: &Path) -> Result<String, ManifestError> {
+    let mut bytes = Vec::new();
+    open_text(path)?
+        .read_to_end(&mut bytes)
+        .map_err(|source| io_fault(path, source))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let is_before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let n_lines = is_before.iter().filter(|&&byte| byte == b'\n').count();
+        ManifestError::not_utf8(path, 1 + n_lines as u64)
     })
 }
 

@@ -14,9 +14,11 @@
 //! | `rejects.jsonl` | the clips and noise files that were set aside, with the reason |
 //! | `ingest.json` | written last: the fingerprint of all that went in, by its bytes, and the sizes of all that came out |
 //!
-//! Memory is bounded by the window of files that is worked on at a time, not by the corpus.
+//! Memory is bounded by the window of files that is worked on at a time, and by the list while it is put in order: its rows wait
+//! on the disk while files are decoded.
 
 mod cut;
+mod decode;
 mod error;
 mod hear;
 mod noise;

@@ -153,7 +153,7 @@ fn read_list(
     for row in table.rows() {
         let row = row?;
         let fault = |found: String, expected: &str| {
-            CorpusError::from(ManifestError::row(&table.path, row.line, found, expected))
+            CorpusError::from(ManifestError::row(path, row.line, found, expected))
         };
         let name = row.get(Some(side)).unwrap_or_default();
         let split = names
