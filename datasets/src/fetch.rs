@@ -176,7 +176,8 @@ fn one(
     watch: &dyn Watch,
 ) -> Result<Fetched, FetchError> {
     let file = to.join(&archive.file);
-    let sums = if file.is_file() {
+    let was_here = file.is_file();
+    let sums = if was_here {
         sums::check(&file, archive, watch)?
     } else {
         download::download(archive, &file, rules, watch)?
@@ -196,8 +197,15 @@ fn one(
             remove_folder(&staging)?;
             if matches!(error, FetchError::Damaged { .. }) && archive.checksum == Checksum::Unknown
             {
-                // Cut short on the way, most likely: the next run has to fetch it again.
-                let _ = fs::remove_file(&file);
+                if was_here {
+                    watch.note(&format!(
+                        "{}: it was there before; remove it to have it fetched",
+                        file.display()
+                    ));
+                } else {
+                    // Cut short on the way, most likely: the next run has to fetch it again.
+                    let _ = fs::remove_file(&file);
+                }
             }
             return Err(error);
         }

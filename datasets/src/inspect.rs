@@ -54,7 +54,8 @@ impl Inspection {
                 .iter()
                 .flat_map(|clip| &clip.heard)
                 .map(|h| h.duration_s)
-                .sum(),
+                // A sum of nothing would be -0.
+                .fold(0.0, |sum, duration_s| sum + duration_s),
             findings: findings(clips, rate_hz),
             counts,
         }

@@ -121,6 +121,24 @@ impl Bundle {
         }
     }
 
+    /// The keyword of which `label` differs in case, spaces, `-` and `_` only: a slip of whoever named a folder. `None` for a label
+    /// of the bundle.
+    pub fn meant_by(&self, label: &str) -> Option<&str> {
+        let letters = |label: &str| -> String {
+            let letters = label.chars().filter(|c| !c.is_whitespace());
+            let letters = letters.filter(|c| !matches!(c, '-' | '_'));
+            letters.flat_map(char::to_lowercase).collect()
+        };
+        if self.labels.iter().any(|known| known == label) {
+            return None;
+        }
+        let found = letters(label);
+        let mut known = self.labels.iter().filter(|known| !is_reserved(known));
+        known
+            .find(|known| letters(known) == found)
+            .map(String::as_str)
+    }
+
     /// Samples of a clip of [`Bundle::clip_ms`], rounded to the nearest.
     pub fn clip_samples(&self) -> usize {
         samples_in(self.clip_ms, self.frontend.sample_rate_hz) as usize

@@ -486,3 +486,13 @@ const PINNED_LOGITS: [[f32; 4]; 2] = [
     [1.0159024, -4.8558397, -4.8294444, -4.120531],
     [0.81561124, -0.4006431, 2.6312852, 0.41253862],
 ];
+
+#[test]
+fn a_label_of_other_case_or_spacing_is_known_for_what_was_meant() {
+    let bundle = two_members();
+    assert_eq!(bundle.meant_by(" Yes"), Some("yes"));
+    // Nobody names noise so by chance, and `silence` is a word.
+    for label in ["yes", "_unknown_", "silence", "yess", "maybe"] {
+        assert_eq!(bundle.meant_by(label), None, "{label}");
+    }
+}

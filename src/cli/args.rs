@@ -226,7 +226,7 @@ Examples:
   auricle evaluate ensemble.auricle --data my_recordings
   auricle evaluate ensemble.auricle --data kws_en --list splits.tsv --split dev --format json
   auricle evaluate ensemble.auricle --data kws_en --against single.auricle
-  auricle evaluate language.auricle --data langid --list sources.tsv --by source --seconds 1,2,3,5 --format html > page.html
+  auricle evaluate language.auricle --data langid --list clips.tsv --by source --seconds 1,2,3,5 --format html > page.html
   auricle evaluate ensemble.auricle --data corpus --list corpus/clips.csv --format csv > scores.csv
   auricle evaluate ensemble.auricle --stream --positive words --negative hours --noise noise --snr 20,10,0")]
 pub struct EvaluateArgs {

@@ -43,6 +43,11 @@ pub enum FieldError {
         path: PathBuf,
         source: std::io::Error,
     },
+    /// No rate of false accepts can be told.
+    #[error(
+        "found no sound without a keyword that can be heard, in {n_files} files; expected an hour or more. The last: {reason}"
+    )]
+    Silent { n_files: usize, reason: String },
     #[error("stopped")]
     Stopped,
 }

@@ -56,7 +56,7 @@ impl Run<'_> {
             .map(|&item| self.corpus.utterance(item))
             .collect();
         let speakers = speakers(&utterances);
-        let mut judgement = judge_scores(&scores, &speakers, self.plan.recipe.seed)?;
+        let mut judgement = judge_scores(&scores, &utterances, self.plan.recipe.seed)?;
         judgement.breakdowns = self.by_source(&utterances, &scores)?;
         if !self.plan.recipe.data.lengths.is_fixed() {
             let by_length = self.by_length(&items, &scores)?;
@@ -215,14 +215,17 @@ pub(super) fn speakers(utterances: &[&Utterance]) -> Vec<String> {
 
 fn judge_scores(
     scores: &Scores,
-    speakers: &[String],
+    clips: &[&Utterance],
     seed: u64,
 ) -> Result<Judgement, EvaluateError> {
+    if clips.iter().all(|clip| clip.speaker.is_none()) {
+        return Judgement::of(scores);
+    }
     let bootstrap = Bootstrap {
         n_resamples: N_RESAMPLES,
         seed,
     };
-    Judgement::of_speakers(scores, speakers, bootstrap)
+    Judgement::of_speakers(scores, &speakers(clips), bootstrap)
 }
 
 /// A clip that could not be judged.
@@ -322,6 +325,12 @@ pub fn judge_bundle(
             }),
         }
     }
+    if let (true, Some(first)) = (kept.is_empty(), unjudged.first()) {
+        return Err(RunError::NothingJudged {
+            n_clips: unjudged.len(),
+            first: first.reason.clone(),
+        });
+    }
     let class = |utterance: &Utterance| {
         let position = bundle
             .labels
@@ -345,7 +354,7 @@ pub fn judge_bundle(
         .collect();
     let scores = table(&whole)?;
     let speakers = speakers(&clips);
-    let mut judgement = judge_scores(&scores, &speakers, seed)?;
+    let mut judgement = judge_scores(&scores, &clips, seed)?;
     for column in asked.by {
         let values: Vec<Option<String>> =
             kept.iter().map(|&at| column.values[at].clone()).collect();
@@ -412,16 +421,14 @@ fn first_name(seconds: f64) -> String {
 }
 
 fn read(path: &Path, utterance: &Utterance, rate_hz: u32) -> Result<Vec<f32>, String> {
-    let whole = |_| {
-        decode(path, rate_hz)
-            .map(|clip| clip.samples)
-            .map_err(|e| e.to_string())
-    };
-    let (Some(start_s), Some(end_s)) = (utterance.start_s, utterance.end_s) else {
-        return whole(());
-    };
+    if utterance.start_s.is_none() && utterance.end_s.is_none() {
+        let clip = decode(path, rate_hz).map_err(|error| error.to_string())?;
+        return Ok(clip.samples);
+    }
+    // Casts from float saturate.
     let place = |seconds: f64| (seconds.max(0.0) * f64::from(rate_hz)).round() as usize;
-    let (from, to) = (place(start_s), place(end_s));
+    let from = utterance.start_s.map_or(0, place);
+    let to = utterance.end_s.map_or(usize::MAX, place);
     let mut reader = AudioReader::open(path, rate_hz).map_err(|error| error.to_string())?;
     let (mut samples, mut n_skipped) = (Vec::new(), 0);
     while n_skipped + samples.len() < to {
@@ -435,6 +442,55 @@ fn read(path: &Path, utterance: &Utterance, rate_hz: u32) -> Result<Vec<f32>, St
             break;
         }
     }
-    samples.truncate(to - from);
+    samples.truncate(to.saturating_sub(from));
+    if samples.is_empty() {
+        let start_s = utterance.start_s.unwrap_or(0.0);
+        return Err(format!(
+            "{}: found no sample from {start_s} s on",
+            path.display()
+        ));
+    }
     Ok(samples)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::{Clip, write_wav};
+
+    #[test]
+    fn a_stretch_reaches_to_the_end_where_no_end_is_said_and_from_the_start_where_no_start_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("clip.wav");
+        let clip = Clip {
+            samples: (0..16_000)
+                .map(|at| (at as f32 * 0.05).sin() * 0.5)
+                .collect(),
+            sample_rate_hz: 16_000,
+        };
+        write_wav(&path, &clip).unwrap();
+        let stretch = |start_s, end_s| {
+            let utterance = Utterance {
+                path: path.clone(),
+                label: "go".into(),
+                speaker: None,
+                split: Split::Test,
+                start_s,
+                end_s,
+                synthetic: false,
+                n_samples: 0,
+            };
+            read(&path, &utterance, 16_000)
+        };
+        let whole = stretch(None, None).unwrap();
+        assert_eq!(whole.len(), 16_000);
+        assert_eq!(stretch(Some(0.25), None).unwrap(), whole[4_000..]);
+        assert_eq!(stretch(None, Some(0.5)).unwrap(), whole[..8_000]);
+        assert_eq!(stretch(Some(0.25), Some(0.5)).unwrap(), whole[4_000..8_000]);
+        let said = stretch(Some(2.0), None).unwrap_err();
+        assert!(
+            said.contains("clip.wav") && said.contains("from 2 s on"),
+            "{said}"
+        );
+    }
 }

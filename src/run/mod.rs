@@ -106,6 +106,8 @@ pub enum RunError {
     NoTrial,
     #[error("no finalist could be trained: {reasons}")]
     NoFinalist { reasons: String },
+    #[error("not one of {n_clips} clips could be judged. The first: {first}")]
+    NothingJudged { n_clips: usize, first: String },
     #[error("the test split is empty: nothing to judge by")]
     NoTest,
     #[error(

@@ -235,6 +235,14 @@ fn recordings_of_any_length_are_learnt_from_and_judged_by_source_and_by_seconds_
     let run = path(&run);
     let table = say(&["compare", &run, &run]);
     assert!(table.matches("searched, single").count() == 2 && !table.contains("note:"));
+    // As `runs/*` does, one names what is no finished run; it is left out and the rest compared.
+    let ingested = path(&folder.path().join("ingested"));
+    fs::create_dir_all(&ingested).unwrap();
+    let beside = say(&["compare", &run, &ingested, &run]);
+    assert!(
+        beside.contains(&table) && beside.contains(&format!("left out: {ingested}")),
+        "{beside}"
+    );
     let table = say(&["compare", &run, "--format", "csv"]);
     assert_eq!(table.lines().count(), 1 + report.systems().count());
 }

@@ -12,6 +12,9 @@ use super::wave::samples_of;
 ///
 /// [`SynthError::ProgramMissing`]; [`SynthError::Program`] where it ends without success.
 pub(super) fn run(command: &mut Command, input: &[u8]) -> Result<Output, SynthError> {
+    // Ctrl-C on a terminal is for whoever asked; the file at hand is finished.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
     let talk = |command: &mut Command| {
         let mut child = command
             .stdin(Stdio::piped())

@@ -54,7 +54,7 @@ impl Clips<'_> {
     fn foldered(&self, bundle: &Bundle) -> anyhow::Result<(Vec<Listed>, usize)> {
         let clips = auricle_datasets::corpus::labelled_files(self.data)?;
         let clips = clips.into_iter().map(|(path, label)| (path, label, None));
-        Ok(keep(bundle, clips))
+        keep(bundle, clips)
     }
 
     fn listed(&self, bundle: &Bundle, list: &Path) -> anyhow::Result<(Vec<Listed>, usize)> {
@@ -65,6 +65,12 @@ impl Clips<'_> {
             .into_iter()
             .filter(|row| split.is_none() || row.split == split)
             .collect();
+        if n_rows == 0 {
+            bail!(
+                "{}: found no row, expected one for each clip",
+                list.display()
+            );
+        }
         if rows.is_empty() {
             bail!(
                 "{}: found {n_rows} rows, none with `{}` as split",
@@ -75,15 +81,16 @@ impl Clips<'_> {
         let clips = rows
             .into_iter()
             .map(|row| (row.path.clone(), row.label.to_string(), Some(row)));
-        Ok(keep(bundle, clips))
+        keep(bundle, clips)
     }
 }
 
-/// The clips of the bundle's labels, and how many others there were.
+/// The clips of the bundle's labels, and how many others there were. A label that is one of the bundle's but for its case or
+/// spaces is a slip, which would be judged as something else.
 fn keep(
     bundle: &Bundle,
     clips: impl Iterator<Item = (PathBuf, String, Option<ManifestRow>)>,
-) -> (Vec<Listed>, usize) {
+) -> anyhow::Result<(Vec<Listed>, usize)> {
     let speakers = SpeakerPattern::nohash();
     let has_unknown = bundle
         .labels
@@ -91,6 +98,12 @@ fn keep(
         .any(|label| label == crate::bundle::UNKNOWN_LABEL);
     let (mut utterances, mut n_other) = (Vec::new(), 0);
     for (path, label, row) in clips {
+        if let Some(meant) = bundle.meant_by(&label) {
+            bail!(
+                "{}: found the label `{label}`, expected `{meant}`, as the bundle has it",
+                path.display()
+            );
+        }
         let label = if bundle.labels.contains(&label) {
             label
         } else if has_unknown && !is_reserved(&label) && !label.starts_with('_') {
@@ -113,5 +126,5 @@ fn keep(
         };
         utterances.push(Listed { clip, line });
     }
-    (utterances, n_other)
+    Ok((utterances, n_other))
 }

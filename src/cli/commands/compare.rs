@@ -2,14 +2,24 @@
 
 use std::io::Write;
 
+use anyhow::bail;
 use serde::Serialize;
 
 use crate::cli::args::{CompareArgs, Format};
 use crate::evaluate::{over_seeds, report, side_by_side};
 
-pub fn compare(args: &CompareArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    let mut runs = Vec::with_capacity(args.runs.len());
-    for folder in &args.runs {
+pub fn compare(args: &CompareArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow::Result<()> {
+    // `runs/*` names what was ingested too, and runs that are not done.
+    let (finished, others): (Vec<_>, Vec<_>) = (args.runs.iter())
+        .partition(|folder| !folder.is_dir() || folder.join("report.json").exists());
+    if finished.is_empty() {
+        bail!("found no report.json in any of the folders, expected finished runs");
+    }
+    for folder in others {
+        writeln!(err, "left out: {}: no report.json", folder.display())?;
+    }
+    let mut runs = Vec::with_capacity(finished.len());
+    for folder in finished {
         runs.push((
             folder.display().to_string(),
             report::read_json(&folder.join("report.json"))?,

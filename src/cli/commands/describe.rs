@@ -50,6 +50,14 @@ fn bundle(bundle: &Bundle, out: &mut dyn Write) -> anyhow::Result<()> {
         "detector    threshold {}, smoothed over {} ms, {} answers in a row, then {} ms of rest",
         detector.threshold, detector.smoothing_ms, detector.min_consecutive, detector.refractory_ms
     )?;
+    if !detector.thresholds.is_empty() {
+        let own: Vec<String> = detector
+            .thresholds
+            .iter()
+            .map(|(keyword, threshold)| format!("{keyword} {threshold}"))
+            .collect();
+        writeln!(out, "            in its place: {}", own.join(", "))?;
+    }
     if let Some(score) = detector.voice_threshold {
         writeln!(
             out,

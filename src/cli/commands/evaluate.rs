@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use auricle_datasets::Utterance;
 use auricle_datasets::columns::read_column;
 
@@ -13,7 +13,7 @@ use crate::cli::args::{EvaluateArgs, Format};
 use crate::cli::progress::{Progress, listen_for_stop};
 use crate::evaluate::report::{JudgedPage, judged_page};
 use crate::evaluate::{Bootstrap, Judgement, Paired, text};
-use crate::run::{Asked, Column, Judged, judge_bundle};
+use crate::run::{Asked, Column, Judged, RunError, judge_bundle};
 
 /// Seed of the intervals' resampling: a judgement is the same every time.
 const SEED: u64 = 1;
@@ -28,6 +28,12 @@ pub fn evaluate(
     let Some(data) = &args.data else {
         return super::tune::evaluate_stream(args, bundle, out, err);
     };
+    if args.against.is_some() && args.format == Format::Csv {
+        bail!("--format csv is of one bundle, expected text, json or html with --against");
+    }
+    if args.field.positive.is_some() || args.field.negative.is_some() {
+        bail!("--positive and --negative are for --stream, expected none of them with --data");
+    }
     let clips = Clips {
         data,
         list: args.list.as_deref(),
@@ -45,7 +51,12 @@ pub fn evaluate(
     let clips: Vec<Utterance> = utterances.into_iter().map(|listed| listed.clip).collect();
     let progress = Progress::new();
     let judge = |bundle: &Bundle| {
-        pool.install(|| judge_bundle(bundle, data, &clips, asked, SEED, &progress))
+        let judged = pool.install(|| judge_bundle(bundle, data, &clips, asked, SEED, &progress));
+        judged.map_err(|error| match error {
+            // A judgement is not a run: none of it is kept.
+            RunError::Stopped => anyhow!("stopped; nothing is kept of it"),
+            other => other.into(),
+        })
     };
     let (judged, unjudged) = judge(&bundle)?;
     let against = match &args.against {

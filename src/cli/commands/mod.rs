@@ -39,7 +39,7 @@ pub fn auricle(args: &Auricle) -> u8 {
         Command::Study(args) => study::study(args, &mut out),
         Command::Distil(args) => distil::distil(args, &mut out),
         Command::Evaluate(args) => evaluate::evaluate(args, &mut out, &mut err),
-        Command::Compare(args) => compare::compare(args, &mut out),
+        Command::Compare(args) => compare::compare(args, &mut out, &mut err),
         Command::Explain(args) => explain::explain(args, &mut out),
         Command::Export(args) => export::export(args, &mut out, &mut err),
         Command::Tune(args) => tune::tune(args, &mut out, &mut err),

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use auricle_datasets::synth::Recordings;
 
 use super::pool;
@@ -19,6 +20,14 @@ pub fn own_words(args: &OwnWordsArgs, out: &mut dyn Write) -> anyhow::Result<()>
     // Before anything long is begun.
     let negative = args.negative.as_deref();
     let material = negative.map(Material::without_keywords).transpose()?;
+    args.place.device.open()?;
+    if let Some(folder) = args.noise.iter().find(|folder| !folder.is_dir()) {
+        bail!("--noise {}: expected a folder", folder.display());
+    }
+    let is_a_while = |minutes: f64| minutes.is_finite() && minutes > 0.0;
+    if let Some(minutes) = args.minutes.filter(|&minutes| !is_a_while(minutes)) {
+        bail!("--minutes is {minutes}, expected more than 0");
+    }
     listen_for_stop();
     let progress = Progress::new();
     let made = super::dataset::own_corpus(&args.corpus, None, &progress, out)?;
@@ -81,8 +90,8 @@ fn tuned(
     progress.end_bar();
     let tuned = path.with_file_name("tuned.auricle");
     changed.save(&tuned)?;
-    for (file, reason) in &found.not_heard {
-        writeln!(out, "not heard: {}: {reason}", file.display())?;
+    for (_, reason) in &found.not_heard {
+        writeln!(out, "not heard: {reason}")?;
     }
     let titles = ["by the recipe", "tuned"];
     findings(&bundle, target, titles, &found, out)?;

@@ -77,8 +77,8 @@ pub fn tune(args: &TuneArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow
     let target = args.out.as_ref().unwrap_or(&args.bundle);
     changed.save(target)?;
 
-    for (path, reason) in &tuned.not_heard {
-        writeln!(err, "not heard: {}: {reason}", path.display())?;
+    for (_, reason) in &tuned.not_heard {
+        writeln!(err, "not heard: {reason}")?;
     }
     if args.format == ReportFormat::Json {
         let all = json!({
@@ -200,8 +200,15 @@ pub fn evaluate_stream(
     err: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let bundle = &gated(bundle, &args.field)?;
-    if args.format == Format::Csv {
-        bail!("--format csv is for clips, expected text or json with --stream");
+    let for_clips = [
+        ("--format csv", args.format == Format::Csv),
+        ("--format html", args.format == Format::Html),
+        ("--by", !args.by.is_empty()),
+        ("--seconds", !args.seconds.is_empty()),
+        ("--against", args.against.is_some()),
+    ];
+    if let Some((option, _)) = for_clips.iter().find(|(_, is_said)| *is_said) {
+        bail!("{option} is for clips (--data), expected none of it with --stream");
     }
     if let Some(found) = args.snr.iter().find(|snr| !snr.is_finite()) {
         bail!("--snr is {found}, expected decibels");
@@ -217,8 +224,8 @@ pub fn evaluate_stream(
     let report = pool(args.workers)?
         .install(|| judge_stream(bundle, &material, noise.as_ref(), &spec, &progress))?;
     drop(progress);
-    for (path, reason) in &report.not_heard {
-        writeln!(err, "not heard: {}: {reason}", path.display())?;
+    for (_, reason) in &report.not_heard {
+        writeln!(err, "not heard: {reason}")?;
     }
     if args.format == Format::Json {
         let all = json!({

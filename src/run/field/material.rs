@@ -79,7 +79,15 @@ fn keywords(bundle: &Bundle) -> Vec<&String> {
 fn foldered(bundle: &Bundle, root: &Path) -> Result<Vec<Take>, FieldError> {
     let keywords = keywords(bundle);
     let is_keyword = |word: &String| keywords.contains(&word);
-    let mut takes: Vec<Take> = labelled_files(root)?
+    let files = labelled_files(root)?;
+    if let Some((file, word, meant)) = files
+        .iter()
+        .find_map(|(file, word)| Some((file, word, bundle.meant_by(word)?)))
+    {
+        let expected = format!("`{meant}`, as the bundle has it");
+        return Err(nothing(&root.join(file), &format!("`{word}`"), &expected));
+    }
+    let mut takes: Vec<Take> = files
         .into_iter()
         .filter(|(_, word)| is_keyword(word))
         .map(|(file, word)| Take {

@@ -294,3 +294,42 @@ fn a_file_that_cannot_be_read_is_named_and_the_rest_is_judged() {
     assert_eq!(report.not_heard.len(), 2);
     assert_eq!(report.conditions[0].judged.total.n_targets, 12);
 }
+
+#[test]
+fn thresholds_are_not_set_by_sound_that_nobody_could_hear() {
+    let (folder, bundle) = field();
+    let nothing = folder.path().join("nothing");
+    fs::create_dir(&nothing).unwrap();
+    fs::write(nothing.join("broken.wav"), "no sound").unwrap();
+    let unheard = Material::without_keywords(&nothing).unwrap();
+    let with_words = Material {
+        negatives: unheard.negatives.clone(),
+        ..material(folder.path(), &bundle)
+    };
+    let spec = MatchSpec::half_second();
+    for (material, choice) in [
+        (&unheard, Choice::MostSensitive),
+        (&with_words, Choice::FewestMisses),
+    ] {
+        let error = tune(&bundle, material, 12.0, choice, &spec, &Quiet).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.contains("in 1 files") && said.contains("broken.wav"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_folder_that_is_a_keyword_but_for_its_case_is_an_error_with_the_name_that_was_meant() {
+    let (folder, bundle) = field();
+    fs::rename(
+        folder.path().join("words/yes"),
+        folder.path().join("words/ Yes"),
+    )
+    .unwrap();
+    let (words, rest) = (folder.path().join("words"), folder.path().join("rest"));
+    let error = Material::find(&bundle, &words, None, &rest).err().unwrap();
+    let said = error.to_string();
+    assert!(said.contains("` Yes`") && said.contains("`yes`"), "{said}");
+}

@@ -70,7 +70,15 @@ pub fn tune(
     let clips = decode_all(bundle, &material.positives, &mut not_heard, watch)?;
     let mut traces = hear_clips(bundle, &clips, &quiet, watch, "keywords")?;
     let negatives = hear_negatives(bundle, &material.negatives, &quiet, watch, "no keyword")?;
-    traces.extend(heard_of(negatives, &material.negatives, &mut not_heard));
+    let negatives = heard_of(negatives, &material.negatives, &mut not_heard);
+    if negatives.is_empty() {
+        // What was never heard without a keyword would seem to bear the lowest thresholds.
+        return Err(FieldError::Silent {
+            n_files: material.negatives.len(),
+            reason: not_heard.pop().unwrap_or_default().1,
+        });
+    }
+    traces.extend(negatives);
     let labels = &bundle.labels;
     let points = sweep(&traces, &bundle.detector, labels, spec)?;
 

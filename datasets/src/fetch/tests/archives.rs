@@ -284,3 +284,16 @@ fn parts_languages_and_cards_by_hand_are_explained() {
         }
     }
 }
+
+#[test]
+fn an_archive_that_was_there_before_is_never_removed_for_being_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = archive(vec!["https://example.org/".into()], Checksum::Unknown);
+    let file = folder.path().join(&archive.file);
+    fs::write(&file, "not an archive").unwrap();
+    let seen = Seen::all();
+    let error = fetch(archive, folder.path(), &hasty(), &seen).unwrap_err();
+    assert!(matches!(error, FetchError::Damaged { .. }), "{error}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "not an archive");
+    assert!(seen.notes().contains("remove it"), "{}", seen.notes());
+}

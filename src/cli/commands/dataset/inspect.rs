@@ -106,7 +106,7 @@ fn text(inspection: &Inspection, out: &mut dyn Write) -> anyhow::Result<()> {
     for finding in &inspection.findings {
         writeln!(out, "{finding}")?;
     }
-    if inspection.findings.is_empty() {
+    if inspection.findings.is_empty() && inspection.is_sound() {
         writeln!(out, "nothing is wrong")?;
     }
     Ok(())
