@@ -2,6 +2,7 @@
 //!
 //! An error names the file, the line, what was found and what was expected. Nothing here checks that audio exists.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -26,7 +27,7 @@ pub enum ManifestError {
         /// Which file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The header lacks a column.
     #[error("{}: found columns {found}; expected a column `{expected}`", path.display())]
@@ -64,6 +65,13 @@ impl ManifestError {
             line,
             found: found.into(),
             expected: expected.into(),
+        }
+    }
+
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            path: path.to_path_buf(),
+            source,
         }
     }
 

@@ -3,7 +3,7 @@
 //! Knows columns and line numbers; does not know what a column means.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use crate::manifest::ManifestError;
@@ -51,7 +51,7 @@ impl Table {
         let mut text = open_text(path)?;
         let mut header = Vec::new();
         text.read_until(b'\n', &mut header)
-            .map_err(|source| io_fault(path, source))?;
+            .map_err(|source| ManifestError::io(path, source))?;
         let delimiter = if header.contains(&b'\t') { b'\t' } else { b',' };
         let whole: Text = Box::new(Cursor::new(header).chain(text));
         let mut reader = csv::ReaderBuilder::new()
@@ -120,22 +120,15 @@ fn fault(path: &Path, error: csv::Error) -> ManifestError {
             format!("{expected_len} fields, as in the header"),
         ),
         csv::ErrorKind::Utf8 { .. } => return ManifestError::not_utf8(path, line),
-        csv::ErrorKind::Io(source) => return io_fault(path, source),
+        csv::ErrorKind::Io(source) => return ManifestError::io(path, source),
         _ => (said, "a row of the table".to_owned()),
     };
     ManifestError::row(path, line, found, expected)
 }
 
-fn io_fault(path: &Path, source: io::Error) -> ManifestError {
-    ManifestError::Io {
-        path: path.to_path_buf(),
-        source,
-    }
-}
-
 /// Opens a text, behind its byte order mark. UTF-8, which whoever reads it checks, or UTF-16 where the mark says so.
 pub(crate) fn open_text(path: &Path) -> Result<Text, ManifestError> {
-    let io_fault = |source| io_fault(path, source);
+    let io_fault = |source| ManifestError::io(path, source);
     let mut file = File::open(path).map_err(io_fault)?;
     let mut start = Vec::new();
     Read::by_ref(&mut file)
@@ -162,7 +155,7 @@ pub(crate) fn read_text(path: &Path) -> Result<String, ManifestError> {
     let mut bytes = Vec::new();
     open_text(path)?
         .read_to_end(&mut bytes)
-        .map_err(|source| io_fault(path, source))?;
+        .map_err(|source| ManifestError::io(path, source))?;
     String::from_utf8(bytes).map_err(|error| {
         let is_before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let n_lines = is_before.iter().filter(|&&byte| byte == b'\n').count();

@@ -20,12 +20,7 @@ pub(super) fn json_lines<T: DeserializeOwned>(
             match text.read_until(b'\n', &mut bytes) {
                 Ok(0) => return None,
                 Ok(_) => line += 1,
-                Err(source) => {
-                    return Some(Err(ManifestError::Io {
-                        path: path.to_path_buf(),
-                        source,
-                    }));
-                }
+                Err(source) => return Some(Err(ManifestError::io(path, source))),
             }
             if !bytes.trim_ascii().is_empty() {
                 return Some(parsed(path, line, &bytes, expected));

@@ -25,7 +25,7 @@ impl ManifestWriter {
     ///
     /// What the system says of the folder.
     pub fn create(path: &Path) -> Result<Self, ManifestError> {
-        let file = PartialFile::create(path).map_err(|source| fault(path, source))?;
+        let file = PartialFile::create(path).map_err(|source| ManifestError::io(path, source))?;
         Ok(Self {
             path: path.to_path_buf(),
             file,
@@ -43,7 +43,7 @@ impl ManifestWriter {
         serde_json::to_writer(&mut *out, row)
             .map_err(io::Error::from)
             .and_then(|()| out.write_all(b"\n"))
-            .map_err(|source| fault(&self.path, source))?;
+            .map_err(|source| ManifestError::io(&self.path, source))?;
         self.n_rows += 1;
         Ok(())
     }
@@ -67,7 +67,7 @@ impl ManifestWriter {
         let path = self.path;
         self.file
             .finish(Durability::Synced)
-            .map_err(|source| fault(&path, source))
+            .map_err(|source| ManifestError::io(&path, source))
     }
 }
 
@@ -107,7 +107,8 @@ impl Spool {
         let ManifestWriter { path, file, .. } = &mut self.0;
         let out = file.writer();
         // A seek writes out what is still in memory.
-        out.rewind().map_err(|source| fault(path, source))?;
+        out.rewind()
+            .map_err(|source| ManifestError::io(path, source))?;
         Ok(rows_in(path, BufReader::new(out.get_ref())))
     }
 }
@@ -120,7 +121,7 @@ impl Spool {
 pub fn utterances(
     path: &Path,
 ) -> Result<impl Iterator<Item = Result<Utterance, ManifestError>>, ManifestError> {
-    let file = File::open(path).map_err(|source| fault(path, source))?;
+    let file = File::open(path).map_err(|source| ManifestError::io(path, source))?;
     Ok(rows_in(path, BufReader::new(file)))
 }
 
@@ -143,13 +144,6 @@ fn rows_in(
         row.share(&mut names);
         Ok(row)
     })
-}
-
-fn fault(path: &Path, source: io::Error) -> ManifestError {
-    ManifestError::Io {
-        path: path.to_path_buf(),
-        source,
-    }
 }
 
 #[cfg(test)]
