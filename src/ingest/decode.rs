@@ -250,3 +250,55 @@ impl<S: Stretch, I: Iterator<Item = Result<S, IngestError>>> Windows<'_, S, I> {
         Group { of_file, is_first }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use auricle_datasets::Split;
+
+    use super::*;
+
+    fn piece(path: &str, at: usize) -> Result<NoiseRegion, IngestError> {
+        Ok(NoiseRegion {
+            path: path.into(),
+            split: Split::Train,
+            start_s: at as f64,
+            end_s: at as f64 + 1.0,
+        })
+    }
+
+    #[test]
+    fn a_list_is_cut_into_windows_of_files_and_a_long_file_begins_once() {
+        let long = (0..2 * MAX_PIECES + 7).map(|at| piece("long.wav", at));
+        let short = (0..3).map(|at| piece(&format!("short{at}.wav"), 0));
+        let windows = Windows {
+            source: Path::new("nowhere"),
+            max_files: 2,
+            rest: long.chain(short).peekable(),
+            last: PathBuf::new(),
+        };
+        let shape = |group: &Group<NoiseRegion>| (group.of_file.len(), group.is_first);
+        let windows: Vec<Vec<(usize, bool)>> = windows
+            .map(|window| window.unwrap().iter().map(shape).collect())
+            .collect();
+        assert_eq!(
+            windows,
+            [
+                vec![(MAX_PIECES, true), (MAX_PIECES, false)],
+                vec![(7, false), (1, true)],
+                vec![(1, true), (1, true)],
+            ]
+        );
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_further_ends_with_its_error() {
+        let rest = [piece("a.wav", 0), Err(IngestError::Stopped)];
+        let mut windows = Windows {
+            source: Path::new("nowhere"),
+            max_files: 8,
+            rest: rest.into_iter().peekable(),
+            last: PathBuf::new(),
+        };
+        assert!(matches!(windows.next(), Some(Err(IngestError::Stopped))));
+    }
+}
