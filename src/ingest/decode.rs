@@ -68,6 +68,17 @@ impl Stretch for NoiseRegion {
     }
 }
 
+/// The threads of an ingestion, one at least.
+pub(super) fn workers(n_workers: usize) -> Result<rayon::ThreadPool, IngestError> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(n_workers.max(1))
+        .build()
+        .map_err(|error| IngestError::Workers {
+            n_workers,
+            reason: error.to_string(),
+        })
+}
+
 /// Stretches that lie one after the other in the same file.
 struct Group<S> {
     of_file: Vec<S>,

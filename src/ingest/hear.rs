@@ -10,6 +10,7 @@ use auricle_datasets::inspect::{Heard, Inspected, Listener};
 use auricle_datasets::{CorpusSpec, ManifestRow, scan};
 use rayon::prelude::*;
 
+use super::decode::workers;
 use super::noise::divide_noise;
 use super::{IngestError, Watch};
 use crate::audio::{AudioError, AudioReader};
@@ -83,16 +84,6 @@ pub fn hear(
         heard: heard.expect("every row belongs to a file"),
     });
     Ok(clips.collect())
-}
-
-fn workers(n_workers: usize) -> Result<rayon::ThreadPool, IngestError> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(n_workers.max(1))
-        .build()
-        .map_err(|error| IngestError::Workers {
-            n_workers,
-            reason: error.to_string(),
-        })
 }
 
 /// Reads a file once, at its own rate, for all the clips in it.

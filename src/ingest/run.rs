@@ -11,7 +11,7 @@ use auricle_datasets::shard::{Payload, ShardWriter};
 use auricle_datasets::{AuditSummary, CorpusSpec, Split, Utterance, audit, scan};
 use auricle_features::{FrontendSpec, LogMel};
 
-use super::decode::{Decoder, Sound, Task};
+use super::decode::{Decoder, Sound, Task, workers};
 use super::noise::divide_noise;
 use super::receipt::{
     Content, FEATURES, MANIFEST, NOISE, REJECTS, Receipt, SAMPLES, remove_leftovers, state_of,
@@ -66,14 +66,7 @@ pub fn ingest(
             found_hz: frontend.sample_rate_hz,
         }));
     }
-    let n_workers = n_workers.max(1);
-    let workers = rayon::ThreadPoolBuilder::new()
-        .num_threads(n_workers)
-        .build()
-        .map_err(|error| IngestError::Workers {
-            n_workers,
-            reason: error.to_string(),
-        })?;
+    let workers = workers(n_workers)?;
     let run = Run {
         into,
         spec,

@@ -56,7 +56,7 @@ impl Run<'_> {
             .map(|&item| self.corpus.utterance(item))
             .collect();
         let speakers = speakers(&utterances);
-        let mut judgement = judge_scores(&scores, &utterances, self.plan.recipe.seed)?;
+        let mut judgement = judge_scores(&scores, &utterances, &speakers, self.plan.recipe.seed)?;
         judgement.breakdowns = self.by_source(&utterances, &scores)?;
         if !self.plan.recipe.data.lengths.is_fixed() {
             let by_length = self.by_length(&items, &scores)?;
@@ -216,6 +216,7 @@ pub(super) fn speakers(utterances: &[&Utterance]) -> Vec<String> {
 fn judge_scores(
     scores: &Scores,
     clips: &[&Utterance],
+    speakers: &[String],
     seed: u64,
 ) -> Result<Judgement, EvaluateError> {
     if clips.iter().all(|clip| clip.speaker.is_none()) {
@@ -225,7 +226,7 @@ fn judge_scores(
         n_resamples: N_RESAMPLES,
         seed,
     };
-    Judgement::of_speakers(scores, &speakers(clips), bootstrap)
+    Judgement::of_speakers(scores, speakers, bootstrap)
 }
 
 /// A clip that could not be judged.
@@ -354,7 +355,7 @@ pub fn judge_bundle(
         .collect();
     let scores = table(&whole)?;
     let speakers = speakers(&clips);
-    let mut judgement = judge_scores(&scores, &clips, seed)?;
+    let mut judgement = judge_scores(&scores, &clips, &speakers, seed)?;
     for column in asked.by {
         let values: Vec<Option<String>> =
             kept.iter().map(|&at| column.values[at].clone()).collect();

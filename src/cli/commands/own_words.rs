@@ -7,7 +7,7 @@ use anyhow::bail;
 use auricle_datasets::synth::Recordings;
 
 use super::pool;
-use super::tune::{check_target, findings, with_thresholds};
+use super::tune::{check_target, findings, not_heard, with_thresholds};
 use crate::bundle::Bundle;
 use crate::cli::args::OwnWordsArgs;
 use crate::cli::progress::{Progress, listen_for_stop};
@@ -90,9 +90,7 @@ fn tuned(
     progress.end_bar();
     let tuned = path.with_file_name("tuned.auricle");
     changed.save(&tuned)?;
-    for (_, reason) in &found.not_heard {
-        writeln!(out, "not heard: {reason}")?;
-    }
+    not_heard(&found.not_heard, out)?;
     let titles = ["by the recipe", "tuned"];
     findings(&bundle, target, titles, &found, out)?;
     writeln!(out, "\n  {}", tuned.display())?;

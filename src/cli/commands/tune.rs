@@ -77,9 +77,7 @@ pub fn tune(args: &TuneArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow
     let target = args.out.as_ref().unwrap_or(&args.bundle);
     changed.save(target)?;
 
-    for (_, reason) in &tuned.not_heard {
-        writeln!(err, "not heard: {reason}")?;
-    }
+    not_heard(&tuned.not_heard, err)?;
     if args.format == ReportFormat::Json {
         let all = json!({
             "bundle": target, "det": picture, "detector": tuned.detector,
@@ -129,6 +127,14 @@ pub(super) fn with_thresholds(
     let note = format!("{target_fa_per_day} false accepts a day at most, by {by}");
     changed.provenance.insert("tuned".into(), note);
     Ok((tuned, changed))
+}
+
+/// Files that were left out; the reason names each.
+pub(super) fn not_heard(files: &[(PathBuf, String)], out: &mut dyn Write) -> anyhow::Result<()> {
+    for (_, reason) in files {
+        writeln!(out, "not heard: {reason}")?;
+    }
+    Ok(())
 }
 
 /// Refuses a rate of false accepts that is none.
@@ -224,9 +230,7 @@ pub fn evaluate_stream(
     let report = pool(args.workers)?
         .install(|| judge_stream(bundle, &material, noise.as_ref(), &spec, &progress))?;
     drop(progress);
-    for (_, reason) in &report.not_heard {
-        writeln!(err, "not heard: {reason}")?;
-    }
+    not_heard(&report.not_heard, err)?;
     if args.format == Format::Json {
         let all = json!({
             "bundle": args.bundle, "detector": bundle.detector, "match": spec, "report": report,
