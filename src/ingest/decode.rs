@@ -1,28 +1,26 @@
-//! Files decoded in parallel, a window of them at a time, and handed on in the order of their list.
+//! Files decoded in parallel, and handed on in the order of their list.
 //!
 //! Knows nothing of what becomes of a sound.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::sync_channel;
-use std::thread;
 
 use auricle_datasets::background::NoiseRegion;
 use auricle_datasets::{SILENCE, Utterance};
 use auricle_features::LogMel;
-use rayon::prelude::*;
 
 use super::cut::{Demand, Piece, cut};
+use super::in_order::{Bounds, in_order};
 use super::receipt::{Content, FileDigest, digest_of};
 use super::reject::Fault;
 use super::{IngestError, Watch};
 
-/// Files that are worked on at a time, for each worker.
-const WINDOW_FILES: usize = 16;
+/// Files that are decoded or wait for their turn, for each worker.
+const FILES_UNDER_WAY: usize = 8;
 
-/// Bytes of files that are worked on at a time, unless one file alone is larger: compressed, some quarter of an hour of speech.
-const WINDOW_BYTES: u64 = 8 << 20;
+/// Bytes of these files: compressed, some quarter of an hour of speech.
+const BYTES_UNDER_WAY: u64 = 8 << 20;
 
 /// Pieces that are cut from one file in one reading of it.
 const MAX_PIECES: usize = 256;
@@ -109,8 +107,7 @@ pub(super) struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    /// Hands on every stretch in order, and every file to `content`; with `plan` also the frames. The window that is decoded
-    /// and the one that is taken are all that there is in memory.
+    /// Hands on every stretch in order, and every file to `content`; with `plan` also the frames.
     pub fn for_each<S: Stretch>(
         &self,
         stretches: impl Iterator<Item = Result<S, IngestError>> + Send,
@@ -119,67 +116,41 @@ impl Decoder<'_> {
         content: &mut Content,
         mut take: impl FnMut(S, Result<Sound, Fault>) -> Result<(), IngestError>,
     ) -> Result<(), IngestError> {
-        // No window waits between the two.
-        let (sender, windows) = sync_channel(0);
-        thread::scope(|scope| -> Result<(), IngestError> {
-            scope.spawn(|| {
-                let sender = sender;
-                let n_done = AtomicUsize::new(0);
-                let done = |n_more| {
-                    let n_done = n_done.fetch_add(n_more, Ordering::Relaxed) + n_more;
-                    self.watch.progress(n_done, task.n_total, task.what);
-                };
-                let windows = Windows {
-                    source: self.source,
-                    max_files: WINDOW_FILES * self.workers.current_num_threads(),
-                    rest: stretches.peekable(),
-                    last: PathBuf::new(),
-                };
-                for window in windows {
-                    let read = window.and_then(|window| self.read(window, plan, done));
-                    // Nobody listens where a window could not be taken.
-                    if sender.send(read).is_err() {
-                        return;
-                    }
-                }
-            });
-            for window in windows {
-                for (group, Read { digest, outcomes }) in window? {
-                    if let Some(digest) = digest {
-                        content.take(group.of_file[0].path(), digest);
-                    }
-                    for (stretch, outcome) in group.of_file.into_iter().zip(outcomes) {
-                        take(stretch, outcome)?;
-                    }
-                }
-            }
-            Ok(())
-        })?;
-        if self.watch.stopped() {
-            return Err(IngestError::Stopped);
-        }
-        Ok(())
-    }
-
-    /// Decodes groups of stretches, all of them at once.
-    fn read<S: Stretch>(
-        &self,
-        window: Vec<Group<S>>,
-        plan: Option<&LogMel>,
-        done: impl Fn(usize) + Sync,
-    ) -> Result<Vec<(Group<S>, Read)>, IngestError> {
-        let read = |group: Group<S>| {
+        let groups = Groups {
+            source: self.source,
+            rest: stretches.peekable(),
+            last: PathBuf::new(),
+        };
+        let bounds = Bounds {
+            n_items: FILES_UNDER_WAY * self.workers.current_num_threads(),
+            weight: BYTES_UNDER_WAY,
+        };
+        let n_done = AtomicUsize::new(0);
+        let read = |group: Result<Group<S>, IngestError>| {
+            let group = group?;
             if self.watch.stopped() {
                 return Err(IngestError::Stopped);
             }
             let path = self.source.join(group.of_file[0].path());
             let digest = group.is_first.then(|| digest_of(&path));
             let outcomes = self.decode(&path, &group.of_file, plan);
-            done(group.of_file.len());
+            let n_more = group.of_file.len();
+            let n_done = n_done.fetch_add(n_more, Ordering::Relaxed) + n_more;
+            self.watch.progress(n_done, task.n_total, task.what);
             Ok((group, Read { digest, outcomes }))
         };
-        self.workers
-            .install(|| window.into_par_iter().map(read).collect())
+        in_order(self.workers, groups, bounds, read, |read| {
+            let (group, Read { digest, outcomes }) = read?;
+            if let Some(digest) = digest {
+                content.take(group.of_file[0].path(), digest);
+            }
+            (group.of_file.into_iter().zip(outcomes))
+                .try_for_each(|(stretch, outcome)| take(stretch, outcome))
+        })?;
+        if self.watch.stopped() {
+            return Err(IngestError::Stopped);
+        }
+        Ok(())
     }
 
     fn decode<S: Stretch>(
@@ -213,40 +184,22 @@ impl Decoder<'_> {
     }
 }
 
-/// A list cut into windows.
-struct Windows<'a, S, I: Iterator<Item = Result<S, IngestError>>> {
+/// A list cut into groups, each with the size of its file.
+struct Groups<'a, S, I: Iterator<Item = Result<S, IngestError>>> {
     source: &'a Path,
-    max_files: usize,
     rest: std::iter::Peekable<I>,
     /// The file of the last group.
     last: PathBuf,
 }
 
-impl<S: Stretch, I: Iterator<Item = Result<S, IngestError>>> Iterator for Windows<'_, S, I> {
-    type Item = Result<Vec<Group<S>>, IngestError>;
+impl<S: Stretch, I: Iterator<Item = Result<S, IngestError>>> Iterator for Groups<'_, S, I> {
+    type Item = (Result<Group<S>, IngestError>, u64);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (mut window, mut n_bytes) = (Vec::new(), 0);
-        while let Some(next) = self.rest.peek() {
-            if let Ok(next) = next {
-                let metadata = fs::metadata(self.source.join(next.path()));
-                n_bytes += metadata.map_or(0, |metadata| metadata.len());
-            }
-            if window.len() == self.max_files || (n_bytes > WINDOW_BYTES && !window.is_empty()) {
-                break;
-            }
-            match self.rest.next()? {
-                Ok(first) => window.push(self.group(first)),
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        (!window.is_empty()).then_some(Ok(window))
-    }
-}
-
-impl<S: Stretch, I: Iterator<Item = Result<S, IngestError>>> Windows<'_, S, I> {
-    /// The neighbours of `first` that are cut from the same file.
-    fn group(&mut self, first: S) -> Group<S> {
+        let first = match self.rest.next()? {
+            Ok(first) => first,
+            Err(error) => return Some((Err(error), 0)),
+        };
         let is_first = self.last != first.path();
         if is_first {
             self.last = first.path().to_owned();
@@ -258,7 +211,9 @@ impl<S: Stretch, I: Iterator<Item = Result<S, IngestError>>> Windows<'_, S, I> {
         {
             of_file.push(next);
         }
-        Group { of_file, is_first }
+        let n_bytes =
+            fs::metadata(self.source.join(&self.last)).map_or(0, |metadata| metadata.len());
+        Some((Ok(Group { of_file, is_first }), n_bytes))
     }
 }
 
@@ -277,39 +232,35 @@ mod tests {
         })
     }
 
-    #[test]
-    fn a_list_is_cut_into_windows_of_files_and_a_long_file_begins_once() {
-        let long = (0..2 * MAX_PIECES + 7).map(|at| piece("long.wav", at));
-        let short = (0..3).map(|at| piece(&format!("short{at}.wav"), 0));
-        let windows = Windows {
+    fn groups<I: Iterator<Item = Result<NoiseRegion, IngestError>>>(
+        list: I,
+    ) -> Groups<'static, NoiseRegion, I> {
+        Groups {
             source: Path::new("nowhere"),
-            max_files: 2,
-            rest: long.chain(short).peekable(),
+            rest: list.peekable(),
             last: PathBuf::new(),
-        };
-        let shape = |group: &Group<NoiseRegion>| (group.of_file.len(), group.is_first);
-        let windows: Vec<Vec<(usize, bool)>> = windows
-            .map(|window| window.unwrap().iter().map(shape).collect())
-            .collect();
-        assert_eq!(
-            windows,
-            [
-                vec![(MAX_PIECES, true), (MAX_PIECES, false)],
-                vec![(7, false), (1, true)],
-                vec![(1, true), (1, true)],
-            ]
-        );
+        }
     }
 
     #[test]
-    fn a_list_that_cannot_be_read_further_ends_with_its_error() {
-        let rest = [piece("a.wav", 0), Err(IngestError::Stopped)];
-        let mut windows = Windows {
-            source: Path::new("nowhere"),
-            max_files: 8,
-            rest: rest.into_iter().peekable(),
-            last: PathBuf::new(),
-        };
-        assert!(matches!(windows.next(), Some(Err(IngestError::Stopped))));
+    fn a_list_is_cut_into_groups_of_one_file_and_a_long_file_begins_once() {
+        let long = (0..2 * MAX_PIECES + 7).map(|at| piece("long.wav", at));
+        let short = (0..3).map(|at| piece(&format!("short{at}.wav"), 0));
+        let shape = |group: Group<NoiseRegion>| (group.of_file.len(), group.is_first);
+        let groups: Vec<(usize, bool)> = groups(long.chain(short))
+            .map(|(group, _)| shape(group.unwrap()))
+            .collect();
+        let of_long = [(MAX_PIECES, true), (MAX_PIECES, false), (7, false)];
+        assert_eq!(groups, [of_long, [(1, true); 3]].concat());
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_further_gives_what_it_had_and_its_error() {
+        let list = [piece("a.wav", 0), Err(IngestError::Stopped)];
+        let groups: Vec<_> = groups(list.into_iter()).collect();
+        assert!(matches!(
+            groups[..],
+            [(Ok(_), _), (Err(IngestError::Stopped), _)]
+        ));
     }
 }

@@ -14,13 +14,14 @@
 //! | `rejects.jsonl` | the clips and noise files that were set aside, with the reason |
 //! | `ingest.json` | written last: the fingerprint of all that went in, by its bytes, and the sizes of all that came out |
 //!
-//! Memory is bounded by the window of files that is worked on at a time, and by the list while it is put in order: its rows wait
+//! Memory is bounded by the files that are worked on at a time, and by the list while it is put in order: its rows wait
 //! on the disk while files are decoded.
 
 mod cut;
 mod decode;
 mod error;
 mod hear;
+mod in_order;
 mod noise;
 mod prepared;
 mod receipt;
