@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -51,6 +51,13 @@ impl PartialFile {
         self.file
             .as_mut()
             .expect("the file is there until finish takes it")
+    }
+
+    /// The file from its start on, to be read back.
+    pub(crate) fn rewound(&mut self) -> io::Result<&mut File> {
+        // A seek writes out what is still in memory.
+        self.writer().rewind()?;
+        Ok(self.writer().get_mut())
     }
 
     pub(crate) fn finish(mut self, durability: Durability) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! What ingestion leaves: `manifest.jsonl`, written and read a row at a time, and rows that wait on the disk until then.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use super::ManifestError;
@@ -105,11 +105,8 @@ impl Spool {
         &mut self,
     ) -> Result<impl Iterator<Item = Result<Utterance, ManifestError>>, ManifestError> {
         let ManifestWriter { path, file, .. } = &mut self.0;
-        let out = file.writer();
-        // A seek writes out what is still in memory.
-        out.rewind()
-            .map_err(|source| ManifestError::io(path, source))?;
-        Ok(rows_in(path, BufReader::new(out.get_ref())))
+        let file = (file.rewound()).map_err(|source| ManifestError::io(path, source))?;
+        Ok(rows_in(path, BufReader::new(file)))
     }
 }
 

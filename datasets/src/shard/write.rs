@@ -1,12 +1,12 @@
 //! Writing a shard: item after item to a temporary file, the header last, then the final name.
 
-use std::io::{self, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use super::{FORMAT_VERSION, HEADER_BYTES, MAGIC, MAX_FINGERPRINT_BYTES, Payload, ShardError};
 use crate::partial::{Durability, PartialFile};
 
-/// Appends items to a shard. Memory does not grow with the payload, only by 8 bytes an item.
+/// Appends items to a shard. Memory does not grow: the index waits on the disk too.
 ///
 /// Until [`ShardWriter::finish`] there is no file under the final name; dropped before, it leaves nothing.
 pub struct ShardWriter {
@@ -14,8 +14,10 @@ pub struct ShardWriter {
     file: PartialFile,
     payload: Payload,
     fingerprint: String,
-    /// Row number at which each item starts, and the end.
-    index: Vec<u64>,
+    /// Row number at which each item starts, and the end; in a file that never gets a name.
+    index: PartialFile,
+    n_items: usize,
+    n_rows: u64,
     checksum: crc32fast::Hasher,
 }
 
@@ -44,12 +46,16 @@ impl ShardWriter {
         };
         let mut file = PartialFile::create(path).map_err(io)?;
         file.writer().write_all(&[0; HEADER_BYTES]).map_err(io)?;
+        let mut index = PartialFile::create(path).map_err(io)?;
+        index.writer().write_all(&0u64.to_le_bytes()).map_err(io)?;
         Ok(Self {
             path: path.to_path_buf(),
             file,
             payload,
             fingerprint: fingerprint.to_owned(),
-            index: vec![0],
+            index,
+            n_items: 0,
+            n_rows: 0,
             checksum: crc32fast::Hasher::new(),
         })
     }
@@ -74,7 +80,7 @@ impl ShardWriter {
 
     /// Items so far.
     pub fn len(&self) -> usize {
-        self.index.len() - 1
+        self.n_items
     }
 
     /// Whether there is no item yet.
@@ -103,13 +109,16 @@ impl ShardWriter {
     fn push(&mut self, bytes: &[u8], n_rows: usize) -> Result<usize, ShardError> {
         // The format is little-endian and read in place, so it is written on such machines only.
         const { assert!(cfg!(target_endian = "little"), "shards are little-endian") };
-        self.append(bytes).map_err(|source| ShardError::Io {
-            path: self.path.clone(),
-            source,
-        })?;
-        self.index
-            .push(self.index.last().expect("the index starts with 0") + n_rows as u64);
-        Ok(self.len() - 1)
+        let end = self.n_rows + n_rows as u64;
+        self.append(bytes)
+            .and_then(|()| self.index.writer().write_all(&end.to_le_bytes()))
+            .map_err(|source| ShardError::Io {
+                path: self.path.clone(),
+                source,
+            })?;
+        self.n_rows = end;
+        self.n_items += 1;
+        Ok(self.n_items - 1)
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -117,12 +126,24 @@ impl ShardWriter {
         self.file.writer().write_all(bytes)
     }
 
+    fn append_index(&mut self) -> io::Result<()> {
+        let index = self.index.rewound()?;
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match index.read(&mut buffer)? {
+                0 => return Ok(()),
+                n => {
+                    self.checksum.update(&buffer[..n]);
+                    self.file.writer().write_all(&buffer[..n])?;
+                }
+            }
+        }
+    }
+
     fn write_index_and_header(&mut self) -> io::Result<()> {
-        let n_rows = *self.index.last().expect("the index starts with 0");
-        let payload_bytes = n_rows as usize * self.payload.row_bytes();
+        let payload_bytes = self.n_rows as usize * self.payload.row_bytes();
         self.append(&[0; 8][..payload_bytes.next_multiple_of(8) - payload_bytes])?;
-        let index = std::mem::take(&mut self.index);
-        self.append(bytemuck::cast_slice(&index))?;
+        self.append_index()?;
 
         let mut header = [0; HEADER_BYTES];
         header[..8].copy_from_slice(&MAGIC);
@@ -130,8 +151,8 @@ impl ShardWriter {
         header[12..16].copy_from_slice(&self.payload.kind().to_le_bytes());
         header[16..20].copy_from_slice(&(self.payload.width() as u32).to_le_bytes());
         header[20..24].copy_from_slice(&(self.fingerprint.len() as u32).to_le_bytes());
-        header[24..32].copy_from_slice(&(index.len() as u64 - 1).to_le_bytes());
-        header[32..40].copy_from_slice(&n_rows.to_le_bytes());
+        header[24..32].copy_from_slice(&(self.n_items as u64).to_le_bytes());
+        header[32..40].copy_from_slice(&self.n_rows.to_le_bytes());
         header[40..44].copy_from_slice(&self.checksum.clone().finalize().to_le_bytes());
         header[48..48 + self.fingerprint.len()].copy_from_slice(self.fingerprint.as_bytes());
         let header_checksum = crc32fast::hash(&header);
