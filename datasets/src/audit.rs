@@ -151,10 +151,10 @@ pub fn audit(utterances: &[Utterance]) -> Result<AuditSummary, AuditError> {
             examples: crossing,
         });
     }
-    let stretches = utterances
-        .iter()
-        .map(|row| (row.path.as_path(), (row.start_s, row.end_s), row.split));
-    if let Some((path, first, second)) = shared_stretch(stretches) {
+    let shared = shared_stretch(utterances.iter(), |row| {
+        (&row.path, (row.start_s, row.end_s), row.split)
+    });
+    if let Some((path, first, second)) = shared {
         return Err(AuditError::SharedAudio {
             path: path.to_path_buf(),
             first,
@@ -190,23 +190,29 @@ pub(crate) fn crossing_speakers<'a>(
         .collect()
 }
 
-/// The first file of which two sides share a moment, and the sides.
-pub(crate) fn shared_stretch<'a>(
-    rows: impl Iterator<Item = (&'a Path, (Option<f64>, Option<f64>), Split)>,
+/// The first file of which two sides share a moment, and the sides. Of a row `stretch` tells the file, from when to when in
+/// seconds, and the side.
+pub(crate) fn shared_stretch<'a, R: Copy>(
+    rows: impl Iterator<Item = R>,
+    stretch: impl Fn(R) -> (&'a Path, (Option<f64>, Option<f64>), Split),
 ) -> Option<(&'a Path, Split, Split)> {
-    // One flat list: most files have one row, and a corpus may have a hundred thousand.
-    let mut stretches: Vec<(&Path, (f64, f64, Split))> = rows
-        .map(|(path, (start_s, end_s), split)| {
-            let (start_s, end_s) = (start_s.unwrap_or(0.0), end_s.unwrap_or(f64::INFINITY));
-            (path, (start_s, end_s, split))
+    let path = |row: &R| stretch(*row).0;
+    // Nothing but references: most files have one row, and a corpus may have a million.
+    let mut rows: Vec<R> = rows.collect();
+    rows.sort_unstable_by(|a, b| path(a).cmp(path(b)));
+    rows.chunk_by(|a, b| path(a) == path(b))
+        .find_map(|of_file| {
+            let parts = of_file.iter().map(|&row| {
+                let (_, (start_s, end_s), split) = stretch(row);
+                (
+                    start_s.unwrap_or(0.0),
+                    end_s.unwrap_or(f64::INFINITY),
+                    split,
+                )
+            });
+            let (first, second) = overlap_between_splits(&mut parts.collect::<Vec<_>>())?;
+            Some((path(&of_file[0]), first, second))
         })
-        .collect();
-    stretches.sort_by(|a, b| a.0.cmp(b.0));
-    stretches.chunk_by(|a, b| a.0 == b.0).find_map(|of_file| {
-        let mut parts: Vec<(f64, f64, Split)> = of_file.iter().map(|row| row.1).collect();
-        let (first, second) = overlap_between_splits(&mut parts)?;
-        Some((of_file[0].0, first, second))
-    })
 }
 
 /// Two splits that share a moment of the file: a sweep over the starts that remembers how far each split reaches.

@@ -1,6 +1,7 @@
 //! One row of a corpus: a clip, or a part of a file, with what is known of it. Holds no audio.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -37,13 +38,21 @@ impl Utterance {
         names.share(&mut self.speaker);
     }
 
-    /// The order of every list of rows: by path (as text with `/`), then by start.
-    pub(crate) fn order(&self, other: &Self) -> std::cmp::Ordering {
+    /// The order of every list of rows: by path (as text with `/`), then by start, and where these are the same by all else
+    /// that a list may say of a clip.
+    pub(crate) fn order(&self, other: &Self) -> Ordering {
         let start = |row: &Self| row.start_s.unwrap_or(0.0);
         slashed(&self.path)
             .cmp(&slashed(&other.path))
             .then(start(self).total_cmp(&start(other)))
             .then_with(|| self.label.cmp(&other.label))
+            .then_with(|| {
+                self.end_s
+                    .partial_cmp(&other.end_s)
+                    .unwrap_or(Ordering::Equal)
+            })
+            .then_with(|| self.speaker.cmp(&other.speaker))
+            .then_with(|| self.split.cmp(&other.split))
     }
 }
 

@@ -249,7 +249,7 @@ fn listed_twice(rows: &[ManifestRow]) -> Option<(&ManifestRow, &ManifestRow)> {
     };
     // Places in the list, sorted: a list of names would be as large again as the rows.
     let mut by_clip: Vec<&ManifestRow> = rows.iter().collect();
-    by_clip.sort_by(|a, b| {
+    by_clip.sort_unstable_by(|a, b| {
         (slashed(&a.path).cmp(&slashed(&b.path)))
             .then_with(|| stretch(a).cmp(&stretch(b)))
             .then(a.line.cmp(&b.line))

@@ -11,7 +11,7 @@ use crate::audit::{crossing_speakers, shared_stretch};
 use crate::labels::SILENCE;
 use crate::utterance::slashed;
 
-/// Examples that are named.
+/// Examples that are named in a text.
 const N_EXAMPLES: usize = 5;
 
 /// A clip with a larger share of its samples at full scale is clipped.
@@ -82,7 +82,7 @@ pub struct Finding {
     pub n: usize,
     /// The same in words.
     pub message: String,
-    /// The first few.
+    /// All of them; none where they are counted only.
     pub examples: Vec<String>,
 }
 
@@ -94,11 +94,11 @@ impl fmt::Display for Finding {
             Severity::Note => "note",
         };
         write!(f, "{severity}: {}", self.message)?;
-        for example in &self.examples {
+        for example in self.examples.iter().take(N_EXAMPLES) {
             write!(f, "\n    {example}")?;
         }
-        if self.n > self.examples.len() && !self.examples.is_empty() {
-            write!(f, "\n    and {} more", self.n - self.examples.len())?;
+        if self.examples.len() > N_EXAMPLES {
+            write!(f, "\n    and {} more", self.examples.len() - N_EXAMPLES)?;
         }
         Ok(())
     }
@@ -142,9 +142,8 @@ impl Found {
         kind: Kind,
         message: String,
         n: usize,
-        mut examples: Vec<String>,
+        examples: Vec<String>,
     ) {
-        examples.truncate(N_EXAMPLES);
         self.findings.push(Finding {
             severity,
             kind,
@@ -248,9 +247,10 @@ fn sides(clips: &[Inspected], found: &mut Found) {
         "speakers in more than one split",
         crossing.iter().map(ToString::to_string).collect(),
     );
-    let stretches =
-        placed().map(|(row, split)| (row.path.as_path(), (row.start_s, row.end_s), split));
-    if let Some((path, first, second)) = shared_stretch(stretches) {
+    let shared = shared_stretch(placed(), |(row, split)| {
+        (&row.path, (row.start_s, row.end_s), split)
+    });
+    if let Some((path, first, second)) = shared {
         found.add(
             Severity::Error,
             Kind::StretchAcrossSplits,

@@ -168,6 +168,24 @@ fn clipping_silence_faintness_and_rates_are_heard() {
 }
 
 #[test]
+fn a_text_names_a_few_examples_and_json_all_of_them() {
+    let mut clips = sound();
+    for at in 0..7 {
+        let mut quiet = clip(&format!("go/cy_{at}.wav"), Some("cy"), TRAIN, 5);
+        quiet.heard = Ok(heard(&[0.0; 16_000], 16_000));
+        clips.push(quiet);
+    }
+    let text = all(&clips);
+    assert!(text.contains("go/cy_4.wav\n    and 2 more"), "{text}");
+    assert!(!text.contains("go/cy_5.wav"), "{text}");
+    let inspection = Inspection::of(&clips, None, Vec::new());
+    let json = serde_json::to_value(&inspection).unwrap();
+    let examples = json["findings"][0]["examples"].as_array().unwrap();
+    assert_eq!(examples.len(), 7);
+    assert_eq!(examples[6], "go/cy_6.wav");
+}
+
+#[test]
 fn a_silence_class_may_be_silent_and_two_silences_are_no_duplicate() {
     let mut clips = sound();
     for split in [TRAIN, TEST] {
