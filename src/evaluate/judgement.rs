@@ -62,6 +62,9 @@ pub struct Judgement {
     pub breakdowns: Vec<Breakdown>,
 }
 
+/// Why nothing is said by speaker where nobody is known.
+pub(super) const NO_SPEAKERS: &str = "the speakers are not known";
+
 fn no_interval() -> Measured<Interval> {
     Measured::missing(NOT_THEN_MEASURED)
 }
@@ -84,9 +87,9 @@ impl Judgement {
             n_correct: confusion.n_correct(),
             accuracy: confusion.accuracy(),
             accuracy_interval: intervals::wilson(confusion.n_correct(), confusion.n_examples()),
-            accuracy_interval_by_speaker: Measured::missing("the speakers are not known"),
+            accuracy_interval_by_speaker: Measured::missing(NO_SPEAKERS),
             balanced_accuracy: confusion.balanced_accuracy(),
-            balanced_accuracy_interval_by_speaker: Measured::missing("the speakers are not known"),
+            balanced_accuracy_interval_by_speaker: Measured::missing(NO_SPEAKERS),
             macro_f1: confusion.macro_f1(),
             cross_entropy: scores.cross_entropy().into(),
             brier: calibration::brier(scores).into(),

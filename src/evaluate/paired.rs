@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::judgement::Bootstrap;
+use super::judgement::{Bootstrap, NO_SPEAKERS};
 use super::{EvaluateError, Interval, Measured, Scores, intervals};
 
 /// Where two systems differ on the same examples.
@@ -24,7 +24,7 @@ pub struct Paired {
 }
 
 impl Paired {
-    /// Compares two systems' scores of the same examples, `speakers` `[n_examples]`.
+    /// Compares two systems' scores of the same examples, `speakers` `[n_examples]` where somebody is known.
     ///
     /// # Errors
     ///
@@ -32,7 +32,7 @@ impl Paired {
     pub fn of<G: AsRef<str>>(
         first: &Scores,
         second: &Scores,
-        speakers: &[G],
+        speakers: Option<&[G]>,
         bootstrap: Bootstrap,
     ) -> Result<Self, EvaluateError> {
         if first.n_examples() != second.n_examples() {
@@ -70,13 +70,16 @@ impl Paired {
             n_only_second_right: only_second,
             n_both_wrong: count((false, false)),
             gain: Measured::from((only_second as f64 - only_first as f64) / n),
-            gain_interval_by_speaker: intervals::bootstrap_gain_by_group(
-                speakers,
-                &a,
-                &b,
-                bootstrap.n_resamples,
-                bootstrap.seed,
-            )?,
+            gain_interval_by_speaker: match speakers {
+                Some(speakers) => intervals::bootstrap_gain_by_group(
+                    speakers,
+                    &a,
+                    &b,
+                    bootstrap.n_resamples,
+                    bootstrap.seed,
+                )?,
+                None => Measured::missing(NO_SPEAKERS),
+            },
             mcnemar_p: mcnemar(only_first, only_second),
         })
     }
@@ -127,7 +130,7 @@ mod tests {
         let first = scores(&[true, true, false, false, true, false]);
         let second = scores(&[true, false, true, false, true, true]);
         let speakers = ["x", "x", "y", "y", "z", "z"];
-        let found = Paired::of(&first, &second, &speakers, BOOTSTRAP).unwrap();
+        let found = Paired::of(&first, &second, Some(&speakers), BOOTSTRAP).unwrap();
         let cells = (
             found.n_both_right,
             found.n_only_first_right,
@@ -145,9 +148,12 @@ mod tests {
     #[test]
     fn a_system_against_itself_differs_nowhere() {
         let one = scores(&[true, false, true]);
-        let found = Paired::of(&one, &one, &["x", "y", "z"], BOOTSTRAP).unwrap();
+        let found = Paired::of(&one, &one, Some(&["x", "y", "z"]), BOOTSTRAP).unwrap();
         assert_eq!(found.gain, Measured::Value(0.0));
         assert!(found.mcnemar_p.reason().is_some());
+        let of_nobody = Paired::of::<&str>(&one, &one, None, BOOTSTRAP).unwrap();
+        assert_eq!(of_nobody.gain, Measured::Value(0.0));
+        assert!(of_nobody.gain_interval_by_speaker.reason().is_some());
     }
 
     #[test]
@@ -155,9 +161,9 @@ mod tests {
         let one = scores(&[true, false, true]);
         let mut other = one.clone();
         other.ids[1] = "another".into();
-        let error = Paired::of(&one, &other, &["x"; 3], BOOTSTRAP).unwrap_err();
+        let error = Paired::of(&one, &other, Some(&["x"; 3]), BOOTSTRAP).unwrap_err();
         assert!(error.to_string().contains("another"), "{error}");
         let fewer = scores(&[true]);
-        assert!(Paired::of(&one, &fewer, &["x"; 3], BOOTSTRAP).is_err());
+        assert!(Paired::of(&one, &fewer, Some(&["x"; 3]), BOOTSTRAP).is_err());
     }
 }

@@ -4,21 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use auricle_datasets::Split;
 
-use super::judge::{Judged, speakers};
+use super::judge::{Judged, bootstrap};
 use super::team::Team;
 use super::{Full, Run, RunError};
 use crate::evaluate::report::{
     Budget, ClassCount, CorpusSummary, CostSummary, EpochPoint, MemberSummary, RejectSummary,
     Report, Spent, SplitSummary, System, TrialStatus, TrialSummary,
 };
-use crate::evaluate::{Judgement, Measured, intervals};
+use crate::evaluate::{Judgement, Measured, Paired};
 use crate::model::{Combination, Cost, Mixture};
 use crate::recipe::Baseline;
 use crate::search::full::Member;
 use crate::search::{Trial, TrialState};
-
-/// Resamplings of the ensemble's gain.
-const N_RESAMPLES: usize = 2_000;
 
 impl Run<'_> {
     /// Judges everything on validation and, once, on test.
@@ -121,18 +118,13 @@ impl Run<'_> {
         single: &Judged,
         ensemble: &Judged,
     ) -> Result<Measured<crate::evaluate::Interval>, RunError> {
-        let items = self.corpus.items(Split::Test);
-        let utterances: Vec<_> = items
-            .iter()
-            .map(|&item| self.corpus.utterance(item))
-            .collect();
-        Ok(intervals::bootstrap_gain_by_group(
-            &speakers(&utterances),
-            &single.scores.correct(),
-            &ensemble.scores.correct(),
-            N_RESAMPLES,
-            self.plan.recipe.seed,
-        )?)
+        let paired = Paired::of(
+            &single.scores,
+            &ensemble.scores,
+            single.speakers.as_deref(),
+            bootstrap(self.plan.recipe.seed),
+        )?;
+        Ok(paired.gain_interval_by_speaker)
     }
 
     fn cost_summary(&self, costs: &[&Cost]) -> CostSummary {

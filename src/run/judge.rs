@@ -27,8 +27,8 @@ pub(super) const HEARD_S: [f64; 4] = [1.0, 2.0, 3.0, 5.0];
 pub struct Judged {
     pub scores: Scores,
     pub judgement: Judgement,
-    /// Whose each example is.
-    pub speakers: Vec<String>,
+    /// Whose each example is; `None` where nobody is known.
+    pub speakers: Option<Vec<String>>,
 }
 
 impl Run<'_> {
@@ -56,7 +56,7 @@ impl Run<'_> {
             .map(|&item| self.corpus.utterance(item))
             .collect();
         let speakers = speakers(&utterances);
-        let mut judgement = judge_scores(&scores, &utterances, &speakers, self.plan.recipe.seed)?;
+        let mut judgement = judge_scores(&scores, speakers.as_deref(), self.plan.recipe.seed)?;
         judgement.breakdowns = self.by_source(&utterances, &scores)?;
         if !self.plan.recipe.data.lengths.is_fixed() {
             let by_length = self.by_length(&items, &scores)?;
@@ -203,30 +203,34 @@ impl Run<'_> {
     }
 }
 
-/// Whose clips these are; a clip of nobody known counts as a speaker of its own.
-pub(super) fn speakers(utterances: &[&Utterance]) -> Vec<String> {
+/// Whose clips these are, if somebody is known; then a clip of nobody known counts as a speaker of its own.
+fn speakers(utterances: &[&Utterance]) -> Option<Vec<String>> {
+    utterances.iter().find(|clip| clip.speaker.is_some())?;
     let name = |utterance: &&Utterance| {
         let own = || format!("clip {}", utterance.path.display());
         let speaker = utterance.speaker.as_ref();
         speaker.map_or_else(own, ToString::to_string)
     };
-    utterances.iter().map(name).collect()
+    Some(utterances.iter().map(name).collect())
 }
 
 fn judge_scores(
     scores: &Scores,
-    clips: &[&Utterance],
-    speakers: &[String],
+    speakers: Option<&[String]>,
     seed: u64,
 ) -> Result<Judgement, EvaluateError> {
-    if clips.iter().all(|clip| clip.speaker.is_none()) {
-        return Judgement::of(scores);
+    match speakers {
+        Some(speakers) => Judgement::of_speakers(scores, speakers, bootstrap(seed)),
+        None => Judgement::of(scores),
     }
-    let bootstrap = Bootstrap {
+}
+
+/// How intervals over speakers are drawn.
+pub(super) fn bootstrap(seed: u64) -> Bootstrap {
+    Bootstrap {
         n_resamples: N_RESAMPLES,
         seed,
-    };
-    Judgement::of_speakers(scores, speakers, bootstrap)
+    }
 }
 
 /// A clip that could not be judged.
@@ -355,7 +359,7 @@ pub fn judge_bundle(
         .collect();
     let scores = table(&whole)?;
     let speakers = speakers(&clips);
-    let mut judgement = judge_scores(&scores, &clips, &speakers, seed)?;
+    let mut judgement = judge_scores(&scores, speakers.as_deref(), seed)?;
     for column in asked.by {
         let values: Vec<Option<String>> =
             kept.iter().map(|&at| column.values[at].clone()).collect();

@@ -326,7 +326,7 @@ mod tests {
             n_resamples: 100,
             seed: 1,
         };
-        let paired = Paired::of(&scores, &scores, &["x", "y", "x", "y"], bootstrap).unwrap();
+        let paired = Paired::of(&scores, &scores, Some(&["x", "y", "x", "y"]), bootstrap).unwrap();
         let page = judged_page(&JudgedPage {
             title: "<T>",
             facts: &[("bundle".into(), "\"q\"".into())],
