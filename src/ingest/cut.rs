@@ -51,6 +51,45 @@ pub(super) fn measure(path: &Path, sample_rate_hz: u32) -> Result<f64, Fault> {
     Ok(n_samples as f64 / f64::from(sample_rate_hz))
 }
 
+/// The samples between which a stretch lies; `usize::MAX` is the end of the file. A time that makes no sense gives bounds that
+/// make none: see [`out_of_range`].
+pub(super) fn bounds(
+    start_s: Option<f64>,
+    end_s: Option<f64>,
+    sample_rate_hz: u32,
+) -> (usize, usize) {
+    // Casts from float saturate; NaN becomes 0.
+    let at = |seconds: f64| (seconds * f64::from(sample_rate_hz)).round() as usize;
+    (at(start_s.unwrap_or(0.0)), end_s.map_or(usize::MAX, at))
+}
+
+/// What is wrong with the times of a stretch in a file of `n_in_file` samples, if anything is.
+pub(super) fn out_of_range(
+    start_s: Option<f64>,
+    end_s: Option<f64>,
+    n_in_file: usize,
+    sample_rate_hz: u32,
+) -> Option<String> {
+    let rate = f64::from(sample_rate_hz);
+    let file_s = n_in_file as f64 / rate;
+    let mut times = start_s.into_iter().chain(end_s);
+    if let Some(seconds) = times.find(|seconds| seconds.is_nan() || *seconds < 0.0) {
+        return Some(format!("found a time of {seconds} s, expected 0 or more"));
+    }
+    if let Some(end_s) = end_s.filter(|&end_s| end_s > file_s + END_SLACK_S) {
+        return Some(format!(
+            "found an end at {end_s} s, expected it within {file_s:.3} s"
+        ));
+    }
+    let (start, end) = bounds(start_s, end_s, sample_rate_hz);
+    (start >= end.min(n_in_file.max(1))).then(|| {
+        let (start_s, end_s) = (start as f64 / rate, end.min(n_in_file) as f64 / rate);
+        format!(
+            "found a piece from {start_s:.3} s to {end_s:.3} s, expected its end after its start"
+        )
+    })
+}
+
 /// Reads the file into the cuts, as far as the last of them reaches. Returns the samples read.
 fn collect(path: &Path, cuts: &mut [Cut], sample_rate_hz: u32) -> Result<usize, AudioError> {
     let n_wanted = if cuts.is_empty() {
@@ -91,13 +130,12 @@ struct Cut {
 
 impl Cut {
     fn new(piece: &Piece, sample_rate_hz: u32) -> Self {
-        // Casts from float saturate; NaN becomes 0 and is caught as an empty range.
-        let at = |seconds: f64| (seconds * f64::from(sample_rate_hz)).round() as usize;
+        let (start, end) = bounds(piece.start_s, piece.end_s, sample_rate_hz);
         Cut {
             piece: *piece,
-            start: at(piece.start_s.unwrap_or(0.0)),
-            end: piece.end_s.map_or(usize::MAX, at),
-            n_most: at(MAX_CLIP_S),
+            start,
+            end,
+            n_most: (MAX_CLIP_S * f64::from(sample_rate_hz)) as usize,
             samples: Vec::new(),
             is_too_long: false,
         }
@@ -118,49 +156,21 @@ impl Cut {
     }
 
     fn judge(self, path: &Path, n_in_file: usize, demand: Demand) -> Result<Vec<i16>, Fault> {
-        let rate = f64::from(demand.sample_rate_hz);
-        let file_s = n_in_file as f64 / rate;
         let fault = |reason, what: String| {
             Err(Fault {
                 reason,
                 message: format!("{}: {what}", path.display()),
             })
         };
-        let bad_time = [self.piece.start_s, self.piece.end_s]
-            .into_iter()
-            .flatten()
-            .find(|seconds| seconds.is_nan() || *seconds < 0.0);
-        if let Some(seconds) = bad_time {
-            return fault(
-                Reason::OutOfRange,
-                format!("found a time of {seconds} s, expected 0 or more"),
-            );
+        let Piece { start_s, end_s, .. } = self.piece;
+        if let Some(what) = out_of_range(start_s, end_s, n_in_file, demand.sample_rate_hz) {
+            return fault(Reason::OutOfRange, what);
         }
         if self.is_too_long {
             let what = format!(
                 "longer than {MAX_CLIP_S} s, the most for one clip; give start and end in a manifest"
             );
             return fault(Reason::TooLong, what);
-        }
-        if let Some(end_s) = self
-            .piece
-            .end_s
-            .filter(|&end_s| end_s > file_s + END_SLACK_S)
-        {
-            return fault(
-                Reason::OutOfRange,
-                format!("found an end at {end_s} s, expected it within {file_s:.3} s"),
-            );
-        }
-        if self.start >= self.end.min(n_in_file.max(1)) {
-            let (start_s, end_s) = (
-                self.start as f64 / rate,
-                (self.end.min(n_in_file)) as f64 / rate,
-            );
-            let what = format!(
-                "found a piece from {start_s:.3} s to {end_s:.3} s, expected its end after its start"
-            );
-            return fault(Reason::OutOfRange, what);
         }
         if self.samples.len() < demand.min_samples {
             let what = format!(

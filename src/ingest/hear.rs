@@ -10,6 +10,7 @@ use auricle_datasets::inspect::{Heard, Inspected, Listener};
 use auricle_datasets::{CorpusSpec, ManifestRow, scan};
 use rayon::prelude::*;
 
+use super::cut::{bounds, out_of_range};
 use super::decode::workers;
 use super::noise::divide_noise;
 use super::{IngestError, Watch};
@@ -91,40 +92,42 @@ fn of_file(path: &Path, clips: &[&ManifestRow]) -> Vec<Result<Heard, String>> {
     let mut listeners: Vec<Listener> = clips.iter().map(|_| Listener::new()).collect();
     match stream(path, clips, &mut listeners) {
         Err(error) => clips.iter().map(|_| Err(error.to_string())).collect(),
-        Ok((rate_hz, n_channels)) => listeners
+        Ok(file) => listeners
             .into_iter()
             .zip(clips)
             .map(|(listener, clip)| {
-                let nothing = || {
-                    let start_s = clip.start_s.unwrap_or(0.0);
-                    format!("{}: found no sample from {start_s} s on", path.display())
-                };
-                listener.finish(rate_hz, n_channels).ok_or_else(nothing)
+                let said = |what: &str| format!("{}: {what}", path.display());
+                let fault = out_of_range(clip.start_s, clip.end_s, file.n_samples, file.rate_hz);
+                match fault {
+                    Some(what) => Err(said(&what)),
+                    None => (listener.finish(file.rate_hz, file.n_channels))
+                        .ok_or_else(|| said("found no sample, expected some")),
+                }
             })
             .collect(),
     }
+}
+
+/// A file that was read to its end.
+struct WholeFile {
+    rate_hz: u32,
+    n_channels: usize,
+    n_samples: usize,
 }
 
 fn stream(
     path: &Path,
     clips: &[&ManifestRow],
     listeners: &mut [Listener],
-) -> Result<(u32, usize), AudioError> {
+) -> Result<WholeFile, AudioError> {
     let mut reader = AudioReader::open(path, SOME_RATE_HZ)?;
     let (rate_hz, n_channels) = (reader.source_rate_hz(), reader.n_source_channels());
     if rate_hz != SOME_RATE_HZ {
         reader = AudioReader::open(path, rate_hz)?;
     }
-    // Casts from float saturate.
-    let at = |seconds: f64| (seconds * f64::from(rate_hz)).round() as usize;
     let bounds: Vec<(usize, usize)> = clips
         .iter()
-        .map(|clip| {
-            (
-                at(clip.start_s.unwrap_or(0.0)),
-                clip.end_s.map_or(usize::MAX, at),
-            )
-        })
+        .map(|clip| bounds(clip.start_s, clip.end_s, rate_hz))
         .collect();
     let (mut chunk, mut n_read) = (Vec::new(), 0);
     loop {
@@ -144,6 +147,10 @@ fn stream(
     }
     match reader.into_fault() {
         Some(fault) => Err(fault),
-        None => Ok((rate_hz, n_channels)),
+        None => Ok(WholeFile {
+            rate_hz,
+            n_channels,
+            n_samples: n_read,
+        }),
     }
 }

@@ -74,7 +74,7 @@ fn pieces_of_one_file_are_heard_each_for_itself() {
     let list = folder.path().join("pieces.csv");
     std::fs::write(
         &list,
-        "path,label,start,end\nlong.wav,a,0,2\nlong.wav,a,2,4\nlong.wav,b,1,1.5\nlong.wav,b,9,\n",
+        "path,label,start,end\nlong.wav,a,0,2\nlong.wav,a,2,4\nlong.wav,b,1,1.5\nlong.wav,b,3,9\nlong.wav,b,9,\n",
     )
     .unwrap();
     let none = SpeakerPattern::Unnamed;
@@ -83,5 +83,7 @@ fn pieces_of_one_file_are_heard_each_for_itself() {
     let heard = |at: usize| clips[at].heard.as_ref().unwrap();
     assert_eq!(heard(0).content, heard(1).content);
     assert!((heard(2).duration_s - 0.5).abs() < 1e-9);
-    assert!(clips[3].heard.as_ref().unwrap_err().contains("from 9 s on"));
+    let fault = |at: usize| clips[at].heard.as_ref().unwrap_err();
+    assert!(fault(3).contains("long.wav: found an end at 9 s, expected it within 4.000 s"));
+    assert!(fault(4).contains("long.wav: found a piece from 9.000 s"));
 }
