@@ -227,6 +227,7 @@ pub fn silence_rows(
             return Err(CorpusError::NoNoise {
                 split,
                 clip_ms: spec.clip_ms,
+                class,
             });
         }
         heard.shuffle(&mut rng);

@@ -155,21 +155,23 @@ pub enum CorpusError {
         /// What it lacks.
         found: &'static str,
     },
-    /// A file name that cannot be written into a manifest.
+    /// A class folder whose name no label can be.
     #[error("{}: found a name that is not UTF-8; expected one that a manifest can hold", path.display())]
     NameNotUtf8 {
-        /// The file.
+        /// The folder.
         path: PathBuf,
     },
     /// Too little noise to make what was asked for.
     #[error(
-        "found no noise recording of {clip_ms} ms for the {split} split; expected some, since the task has a `_silence_` class"
+        "found no noise recording of {clip_ms} ms for the {split} split; expected some, since the recipe asks for crops of noise as `{class}`"
     )]
     NoNoise {
         /// Which side has none.
         split: Split,
         /// How long a crop has to be.
         clip_ms: u32,
+        /// What they are to be called.
+        class: Name,
     },
 }
 
@@ -293,7 +295,8 @@ pub fn scan(root: &Path, spec: &CorpusSpec) -> Result<Vec<Utterance>, CorpusErro
     }
     // It took the place of the longer rows of the list: what they had more is given back.
     utterances.shrink_to_fit();
-    utterances.sort_by(Utterance::order);
+    // In place: a stable sort would hold half of the list once more.
+    utterances.sort_unstable_by(Utterance::order);
     Ok(utterances)
 }
 

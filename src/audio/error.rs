@@ -11,6 +11,10 @@ pub enum AudioError {
         source: std::io::Error,
     },
 
+    /// There is no file of that name, and U+FFFD in it tells that it is not the file's own.
+    #[error("{}: found a name that is not UTF-8, expected one that a list can hold: rename the file", path.display())]
+    NameNotUtf8 { path: PathBuf },
+
     /// There is nothing in it: no bytes, or a header without samples.
     #[error("{}: found {found}, expected audio samples", path.display())]
     Empty { path: PathBuf, found: &'static str },
@@ -104,6 +108,7 @@ impl AudioError {
     pub fn kind(&self) -> &'static str {
         match self {
             AudioError::Io { .. } => "io",
+            AudioError::NameNotUtf8 { .. } => "name-not-utf8",
             AudioError::Empty { .. } => "empty",
             AudioError::NotAudio { .. } => "not-audio",
             AudioError::Unsupported { .. } => "unsupported",

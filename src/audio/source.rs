@@ -66,9 +66,13 @@ struct Promise {
 impl Source {
     /// Opens the file and decodes its first packet, so that rate and channels are what the decoder gives.
     pub fn open(path: &Path) -> Result<Self, AudioError> {
-        let io = |source| AudioError::Io {
-            path: path.to_owned(),
-            source,
+        let io = |source: std::io::Error| {
+            let path = path.to_owned();
+            let is_missing = source.kind() == std::io::ErrorKind::NotFound;
+            if is_missing && path.to_string_lossy().contains(char::REPLACEMENT_CHARACTER) {
+                return AudioError::NameNotUtf8 { path };
+            }
+            AudioError::Io { path, source }
         };
         let metadata = std::fs::metadata(path).map_err(io)?;
         if !metadata.is_file() {

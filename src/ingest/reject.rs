@@ -74,6 +74,7 @@ impl From<&AudioError> for Reason {
             AudioError::NonFinite { .. } => Reason::NonFinite,
             AudioError::TooLong { .. } => Reason::TooLong,
             AudioError::Io { .. }
+            | AudioError::NameNotUtf8 { .. }
             | AudioError::Rate { .. }
             | AudioError::Channels { .. }
             | AudioError::NoDevice { .. }

@@ -53,7 +53,8 @@ pub fn labelled_files(root: &Path) -> Result<Vec<(PathBuf, String)>, CorpusError
     Ok(found)
 }
 
-/// The audio files in a folder and the folders inside it, relative to it and sorted.
+/// The audio files in a folder and the folders inside it, relative to it and sorted. Of a name that is not UTF-8 the path has
+/// U+FFFD for what cannot be read: lists cannot hold it, no such file is found, and this file alone is lost.
 pub fn audio_files(folder: &Path) -> Result<Vec<PathBuf>, CorpusError> {
     fn walk(
         folder: &Path,
@@ -63,10 +64,7 @@ pub fn audio_files(folder: &Path) -> Result<Vec<PathBuf>, CorpusError> {
     ) -> Result<(), CorpusError> {
         for (path, is_folder) in entries(folder)? {
             let name = path.file_name().expect("an entry of a folder has a name");
-            if name.to_str().is_none() {
-                return Err(CorpusError::NameNotUtf8 { path });
-            }
-            let inside = inside.join(name);
+            let inside = inside.join(&*name.to_string_lossy());
             if is_folder {
                 if depth < DEEPEST {
                     walk(&path, &inside, depth + 1, files)?;

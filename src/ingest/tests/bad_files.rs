@@ -90,6 +90,31 @@ fn a_bad_file_is_set_aside_with_its_reason_and_the_rest_goes_on() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_name_that_no_list_can_hold_costs_its_own_file_only() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = corpus();
+    let go = folder.path().join("source/go");
+    let good = go.join("00000000_nohash_0.wav");
+    fs::copy(&good, go.join(OsStr::from_bytes(b"caf\xe9_nohash_0.wav"))).unwrap();
+    // Of what is no sound nobody asks.
+    fs::write(go.join(OsStr::from_bytes(b"caf\xe9.txt")), "a note").unwrap();
+    let some = CorpusSpec {
+        max_reject_share: 0.5,
+        ..spec()
+    };
+    let summary = run(&folder, &some, 2).unwrap();
+    assert_eq!((summary.n_utterances, summary.n_rejected), (20, 1));
+    let reject = rejects(&folder).remove(0);
+    assert_eq!(reject.reason, Reason::Unreadable);
+    assert_eq!(reject.path, Path::new("go/caf\u{fffd}_nohash_0.wav"));
+    let said = "found a name that is not UTF-8, expected one that a list can hold: rename the file";
+    assert!(reject.message.ends_with(said), "{}", reject.message);
+}
+
+#[test]
 fn too_many_bad_files_stop_the_run_with_counts_and_reasons() {
     let folder = corpus();
     for name in ["a", "b"] {
