@@ -169,7 +169,9 @@ impl Counted {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum CardError {
     /// No card is called so.
-    #[error("found no card `{found}`; expected one of {known}")]
+    #[error(
+        "found no card `{found}`; expected one of {known}, or the file of another, named `.toml`"
+    )]
     NoCard {
         /// What was asked for.
         found: String,

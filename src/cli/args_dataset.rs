@@ -29,7 +29,7 @@ Examples:
   auricle dataset list
   auricle dataset list speech-commands-v2")]
 pub struct ListArgs {
-    /// The corpus to say all of
+    /// The corpus to say all of: a name from the list, or the file of a card of your own
     #[arg(value_name = "CARD")]
     pub card: Option<String>,
     /// As JSON
@@ -46,7 +46,7 @@ Examples:
 
 An archive that already lies in the folder is used in place of a download, if it is the right one.")]
 pub struct GetArgs {
-    /// Which corpus: a name from `auricle dataset list`
+    /// Which corpus: a name from `auricle dataset list`, or the file of a card of your own
     #[arg(value_name = "CARD")]
     pub card: String,
     /// Folder it goes to
@@ -69,7 +69,7 @@ pub struct CorpusArgs {
     /// A corpus folder, or a list (CSV, TSV, JSONL)
     #[arg(value_name = "DIR|LIST")]
     pub place: PathBuf,
-    /// Read it as this published corpus: a name from `auricle dataset list`
+    /// Read it as this published corpus: a name from `auricle dataset list`, or the file of a card of your own
     #[arg(long, value_name = "CARD")]
     pub card: Option<String>,
     /// A task of the card [default: its first]

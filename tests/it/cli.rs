@@ -84,6 +84,18 @@ fn errors_name_the_file_what_was_found_and_what_was_expected() {
         &["run", &recipe, "--data", ".", "--device", "gpu"],
         &["gpu", "expected auto, cpu"],
     );
+    let synth = [
+        "dataset",
+        "synth",
+        "--words",
+        "lumo",
+        "--into",
+        &path("lumo"),
+    ];
+    check_error(
+        &[&synth[..], &["--piper-voices", "voices"]].concat(),
+        &["--piper-voices voices", "expected --engine piper"],
+    );
     fs::write(path("text.auricle"), "this is no bundle").unwrap();
     check_error(
         &["describe", &path("text.auricle")],

@@ -143,6 +143,33 @@ fn a_page_plays_and_draws_clips_of_each_label() {
 }
 
 #[test]
+fn a_card_of_ones_own_is_read_from_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    corpus(folder.path());
+    let place = folder.path().display().to_string();
+    let mine = folder.path().join("mine.toml");
+    let card = fs::read_to_string("datasets/cards/free-spoken-digit.toml").unwrap();
+    let card = card.replace("\"Free Spoken Digit Dataset\"", "\"Mine\"");
+    fs::write(&mine, &card).unwrap();
+    let name = mine.display().to_string();
+    let (status, text) = said(&["dataset", "list", &name]);
+    assert!(status && text.starts_with("Mine: "), "{text}");
+    let (status, text) = said(&["dataset", "check", &place, "--card", &name]);
+    assert!(!status && text.contains("recordings"), "{text}");
+    fs::write(&mine, card.replace("licence", "license")).unwrap();
+    let (status, text) = said(&["dataset", "list", &name]);
+    assert!(
+        !status && text.contains("mine.toml") && text.contains("license"),
+        "{text}"
+    );
+    let (status, text) = said(&["dataset", "list", "absent.toml"]);
+    assert!(
+        !status && text.contains("absent.toml: No such file"),
+        "{text}"
+    );
+}
+
+#[test]
 fn what_cannot_be_fetched_is_said_before_anything_is_made() {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("corpus").display().to_string();
@@ -153,5 +180,11 @@ fn what_cannot_be_fetched_is_said_before_anything_is_made() {
     );
     let (status, text) = said(&["dataset", "get", "fleurs", "--to", &to]);
     assert!(!status && text.contains("de_de"), "{text}");
+    let get = ["dataset", "get", "speech-commands-v2", "--to", &to];
+    let (status, text) = said(&[&get[..], &["--language", "et"]].concat());
+    assert!(
+        !status && text.contains("expected none, since the corpus is not divided by language"),
+        "{text}"
+    );
     assert!(!folder.path().join("corpus").exists());
 }

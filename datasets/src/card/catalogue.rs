@@ -1,5 +1,6 @@
-//! The cards that come with the program.
+//! The cards that come with the program, and those that people write.
 
+use std::path::Path;
 use std::sync::LazyLock;
 
 use super::{CardError, CardSpec};
@@ -43,12 +44,20 @@ pub fn cards() -> &'static [CardSpec] {
     &CARDS
 }
 
-/// The card of that name.
+/// The card of that name, or the one in that file: a name that ends in `.toml`.
 ///
 /// # Errors
 ///
-/// [`CardError::NoCard`], with those there are.
+/// [`CardError::NoCard`], with those there are; a file that cannot be read or is no card.
 pub fn card(name: &str) -> Result<&'static CardSpec, CardError> {
+    if Path::new(name).extension().is_some_and(|end| end == "toml") {
+        let text = std::fs::read_to_string(name).map_err(|error| CardError::Parse {
+            file: name.to_owned(),
+            message: error.to_string(),
+        })?;
+        // It lives as long as those that come with the program.
+        return Ok(Box::leak(Box::new(CardSpec::parse(name, &text)?)));
+    }
     cards()
         .iter()
         .find(|card| card.name == name)

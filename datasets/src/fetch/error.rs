@@ -9,7 +9,7 @@ use super::rules::size;
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// The card has no such part or language.
-    #[error("{card}: found no {what} `{found}`; expected one of {known}")]
+    #[error("{card}: found no {what} `{found}`; {}", of_those(known, what))]
     NoSuch {
         /// The card.
         card: String,
@@ -101,6 +101,14 @@ pub enum FetchError {
     /// [`super::Watch::stopped`] said so.
     #[error("stopped before it was done; the same command goes on where it was")]
     Stopped,
+}
+
+fn of_those(known: &str, what: &str) -> String {
+    if known.is_empty() {
+        format!("expected none, since the corpus is not divided by {what}")
+    } else {
+        format!("expected one of {known}")
+    }
 }
 
 impl FetchError {

@@ -53,6 +53,6 @@ pub(super) fn get(args: &GetArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         card.citation.trim()
     )?;
     let to = args.to.display();
-    writeln!(out, "next: auricle dataset check {to} --card {}", card.name)?;
+    writeln!(out, "next: auricle dataset check {to} --card {}", args.card)?;
     Ok(())
 }

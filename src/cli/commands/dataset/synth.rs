@@ -75,7 +75,11 @@ pub(in crate::cli::commands) fn corpus(
     let engine: Box<dyn Engine> = match (args.engine, &args.piper_voices) {
         (SynthEngine::Piper, Some(voices)) => Box::new(Piper::find(voices)?),
         (SynthEngine::Piper, None) => bail!("--engine piper: found no --piper-voices"),
-        (SynthEngine::EspeakNg, _) => espeak_and_flite(args)?,
+        (SynthEngine::EspeakNg, None) => espeak_and_flite(args)?,
+        (SynthEngine::EspeakNg, Some(voices)) => bail!(
+            "--piper-voices {}: found --engine espeak-ng, expected --engine piper",
+            voices.display()
+        ),
     };
     let voices = accents(&args.languages, &engine.installed()?)?;
     let more = match &args.candidates {
