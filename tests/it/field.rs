@@ -228,6 +228,19 @@ fn what_is_missing_is_named() {
         "--negative",
     );
     check(&["evaluate".as_ref(), bundle], "--data");
+    let data = ["evaluate".as_ref(), bundle, "--data".as_ref(), empty];
+    let unheeded = ["--tolerance-s".as_ref(), "2".as_ref()];
+    check(&[&data[..], &unheeded].concat(), "are for --stream");
+    let list = folder.path().join("list.csv");
+    fs::write(&list, "path,label\na.wav,word0\nb.wav,Word 1\n").unwrap();
+    fs::write(folder.path().join("empty/talk.wav"), "sound").unwrap();
+    let list = ["--list".as_ref(), list.as_os_str()];
+    let tune = ["tune".as_ref(), bundle, "--positive".as_ref(), empty];
+    let rest = ["--negative", "--target-fa-per-day", "1"].map(AsRef::as_ref);
+    check(
+        &[&tune[..], &list, &[rest[0], empty], &rest[1..]].concat(),
+        "b.wav: found `Word 1`, expected `word1`, as the bundle has it",
+    );
     check(
         &["evaluate".as_ref(), bundle, "--stream".as_ref()],
         "--positive",

@@ -11,6 +11,7 @@ use super::clips::{Clips, Listed};
 use crate::bundle::Bundle;
 use crate::cli::args::{EvaluateArgs, Format};
 use crate::cli::progress::{Progress, listen_for_stop};
+use crate::evaluate::detection::MatchSpec;
 use crate::evaluate::report::{JudgedPage, judged_page};
 use crate::evaluate::{Bootstrap, Judgement, Paired, text};
 use crate::run::{Asked, Column, Judged, RunError, judge_bundle};
@@ -31,8 +32,14 @@ pub fn evaluate(
     if args.against.is_some() && args.format == Format::Csv {
         bail!("--format csv is of one bundle, expected text, json or html with --against");
     }
-    if args.field.positive.is_some() || args.field.negative.is_some() {
-        bail!("--positive and --negative are for --stream, expected none of them with --data");
+    let field = &args.field;
+    let is_named = field.positive.is_some() || field.negative.is_some();
+    let is_tuned =
+        field.voice_gate.is_some() || super::tune::match_spec(field) != MatchSpec::default();
+    if is_named || is_tuned {
+        bail!(
+            "--positive, --negative, --tolerance-s, --refractory-s and --voice-gate are for --stream, expected none of them with --data"
+        );
     }
     let clips = Clips {
         data,
@@ -179,7 +186,8 @@ fn compared(one: &Judged, other: Judged) -> anyhow::Result<(Judgement, Paired)> 
             .collect()
     };
     let of_one = common(one, &other);
-    let speakers: Vec<&String> = of_one.iter().map(|&clip| &one.speakers[clip]).collect();
+    let speakers: Option<Vec<&String>> = (one.speakers.as_ref())
+        .map(|speakers| of_one.iter().map(|&clip| &speakers[clip]).collect());
     let bootstrap = Bootstrap {
         n_resamples: 2_000,
         seed: SEED,
@@ -187,7 +195,7 @@ fn compared(one: &Judged, other: Judged) -> anyhow::Result<(Judgement, Paired)> 
     let paired = Paired::of(
         &one.scores.subset(&of_one),
         &other.scores.subset(&common(&other, one)),
-        &speakers,
+        speakers.as_deref(),
         bootstrap,
     )?;
     Ok((other.judgement, paired))

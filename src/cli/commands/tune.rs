@@ -307,7 +307,7 @@ fn gated(mut bundle: Bundle, args: &FieldArgs) -> anyhow::Result<Bundle> {
     Ok(bundle)
 }
 
-fn match_spec(args: &FieldArgs) -> MatchSpec {
+pub(super) fn match_spec(args: &FieldArgs) -> MatchSpec {
     MatchSpec {
         tolerance_s: args.tolerance_s,
         refractory_s: args.refractory_s,

@@ -80,12 +80,8 @@ fn foldered(bundle: &Bundle, root: &Path) -> Result<Vec<Take>, FieldError> {
     let keywords = keywords(bundle);
     let is_keyword = |word: &String| keywords.contains(&word);
     let files = labelled_files(root)?;
-    if let Some((file, word, meant)) = files
-        .iter()
-        .find_map(|(file, word)| Some((file, word, bundle.meant_by(word)?)))
-    {
-        let expected = format!("`{meant}`, as the bundle has it");
-        return Err(nothing(&root.join(file), &format!("`{word}`"), &expected));
+    for (file, word) in &files {
+        known_as(bundle, word, &root.join(file))?;
     }
     let mut takes: Vec<Take> = files
         .into_iter()
@@ -115,10 +111,11 @@ fn listed(bundle: &Bundle, root: &Path, list: &Path) -> Result<Vec<Take>, FieldE
     let keywords = keywords(bundle);
     let mut takes: BTreeMap<PathBuf, Take> = BTreeMap::new();
     for row in manifest::read_rows(list)? {
+        let path = root.join(&row.path);
+        known_as(bundle, &row.label, &path)?;
         if !keywords.iter().any(|keyword| **keyword == row.label) {
             continue;
         }
-        let path = root.join(&row.path);
         let take = takes.entry(path.clone()).or_insert_with(|| Take {
             path,
             keywords: Vec::new(),
@@ -131,6 +128,17 @@ fn listed(bundle: &Bundle, root: &Path, list: &Path) -> Result<Vec<Take>, FieldE
         return Err(nothing(list, "no row of a keyword", &expected));
     }
     Ok(takes.into_values().collect())
+}
+
+/// A word that is one of the bundle's but for its case or spaces is a slip: passed over, its recordings would be missed.
+fn known_as(bundle: &Bundle, word: &str, path: &Path) -> Result<(), FieldError> {
+    match bundle.meant_by(word) {
+        Some(meant) => {
+            let expected = format!("`{meant}`, as the bundle has it");
+            Err(nothing(path, &format!("`{word}`"), &expected))
+        }
+        None => Ok(()),
+    }
 }
 
 fn listing(keywords: &[&String]) -> String {
