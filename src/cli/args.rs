@@ -337,11 +337,18 @@ pub enum ReportFormat {
     Json,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ScoreChoice {
+    Accuracy,
+    BalancedAccuracy,
+}
+
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
   auricle compare runs/0123456789abcdef runs/fedcba9876543210 --format csv
-  auricle compare runs/* --over-seeds")]
+  auricle compare runs/* --over-seeds
+  auricle compare runs/* --over-seeds --score balanced-accuracy")]
 pub struct CompareArgs {
     /// Folders of finished runs
     #[arg(value_name = "RUN", required = true)]
@@ -349,6 +356,9 @@ pub struct CompareArgs {
     /// One row a system: the mean over the runs and its 95 % interval, for runs of one recipe with several seeds
     #[arg(long)]
     pub over_seeds: bool,
+    /// What the rows over seeds are of: for classes of unlike sizes the mean of their shares says more than the share of all clips
+    #[arg(long, value_enum, value_name = "SCORE", default_value_t = ScoreChoice::Accuracy, requires = "over_seeds")]
+    pub score: ScoreChoice,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }

@@ -12,6 +12,31 @@ use super::side_by_side::{self, Row, page, with_notes};
 use super::text::{field, interval_fields, number_field, plain, table};
 use super::{Interval, Measured};
 
+/// What the systems are compared by, on the test split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Score {
+    /// The share of all clips.
+    Accuracy,
+    /// The mean of the classes' shares: a class of many clips counts no more than one of few.
+    BalancedAccuracy,
+}
+
+impl Score {
+    fn of(self, row: &Row) -> Measured {
+        match self {
+            Score::Accuracy => row.test_accuracy.clone(),
+            Score::BalancedAccuracy => row.balanced_accuracy.clone(),
+        }
+    }
+
+    fn heading(self) -> &'static str {
+        match self {
+            Score::Accuracy => "test, mean",
+            Score::BalancedAccuracy => "test, balanced, mean",
+        }
+    }
+}
+
 /// One system over the runs that have it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OverSeeds {
@@ -22,10 +47,11 @@ pub struct OverSeeds {
     pub macs_per_second: [u64; 2],
     /// By seed.
     pub seeds: Vec<SeedScore>,
-    pub test_accuracy: Measured,
+    /// The mean of the seeds' scores.
+    pub test: Measured,
     /// 95 % of the mean, by Student's t.
     pub test_interval: Measured<Interval>,
-    /// The mean of this one's accuracy less the first system's, over the runs that have both. Shares, not percent.
+    /// The mean of this one's score less the first system's, over the runs that have both. Shares, not percent.
     pub ahead_of_first: Measured,
     /// 95 % of it, by Student's t.
     pub ahead_interval: Measured<Interval>,
@@ -36,11 +62,11 @@ pub struct OverSeeds {
 pub struct SeedScore {
     pub run: String,
     pub seed: u64,
-    pub test_accuracy: Measured,
+    pub test: Measured,
 }
 
 impl OverSeeds {
-    fn of(system: &str, rows: &[&Row]) -> Self {
+    fn of(system: &str, rows: &[&Row], score: Score) -> Self {
         let range = |of: fn(&Row) -> u64| {
             let values = rows.iter().map(|row| of(row));
             [
@@ -53,11 +79,11 @@ impl OverSeeds {
             .map(|row| SeedScore {
                 run: row.run.clone(),
                 seed: row.seed,
-                test_accuracy: row.test_accuracy.clone(),
+                test: score.of(row),
             })
             .collect();
         seeds.sort_by_key(|score| score.seed);
-        let accuracies: Vec<f64> = seeds.iter().filter_map(SeedScore::number).collect();
+        let scores: Vec<f64> = seeds.iter().filter_map(SeedScore::number).collect();
         let within = |interval: Interval| Interval {
             low: interval.low.max(0.0),
             high: interval.high.min(1.0),
@@ -66,8 +92,8 @@ impl OverSeeds {
             system: system.into(),
             n_params: range(|row| row.n_params),
             macs_per_second: range(|row| row.macs_per_second),
-            test_accuracy: mean(&accuracies, "no run judged it on a test split"),
-            test_interval: match student_t(&accuracies) {
+            test: mean(&scores, "no run judged it on a test split"),
+            test_interval: match student_t(&scores) {
                 Measured::Value(interval) => Measured::Value(within(interval)),
                 missing => missing,
             },
@@ -77,7 +103,7 @@ impl OverSeeds {
         }
     }
 
-    /// Its accuracy less another's, in each of the runs that have both.
+    /// Its score less another's, in each of the runs that have both.
     fn ahead_of(&self, other: &OverSeeds) -> Vec<f64> {
         let pairs = self.seeds.iter().filter_map(|score| {
             let same = other.seeds.iter().find(|other| other.run == score.run)?;
@@ -100,7 +126,7 @@ impl OverSeeds {
             plain(&self.system),
             range(self.n_params, thousands),
             range(self.macs_per_second, |macs| short(macs as f64)),
-            percent_or_dash(&self.test_accuracy),
+            percent_or_dash(&self.test),
             percent_range(&self.test_interval),
             match (self.ahead_of_first.number(), self.ahead_interval.value()) {
                 (Some(mean), Some(Interval { low, high })) => {
@@ -124,12 +150,12 @@ fn mean(values: &[f64], none: &str) -> Measured {
 
 impl SeedScore {
     fn number(&self) -> Option<f64> {
-        self.test_accuracy.number()
+        self.test.number()
     }
 }
 
 /// A row for each system, in the order in which the runs name them.
-pub fn rows(runs: &[(String, Report)]) -> Vec<OverSeeds> {
+pub fn rows(runs: &[(String, Report)], score: Score) -> Vec<OverSeeds> {
     let all = side_by_side::rows(runs);
     let mut names: Vec<&str> = Vec::new();
     for row in &all {
@@ -141,7 +167,7 @@ pub fn rows(runs: &[(String, Report)]) -> Vec<OverSeeds> {
         .iter()
         .map(|name| {
             let of_system: Vec<&Row> = all.iter().filter(|row| row.system == *name).collect();
-            OverSeeds::of(name, &of_system)
+            OverSeeds::of(name, &of_system, score)
         })
         .collect();
     if let Some((first, rest)) = rows.split_first_mut() {
@@ -154,15 +180,17 @@ pub fn rows(runs: &[(String, Report)]) -> Vec<OverSeeds> {
     rows
 }
 
-const HEADS: [&str; 7] = [
-    "system",
-    "params",
-    "MACs/s",
-    "test, mean",
-    "95 % (seeds)",
-    "points ahead of the first (95 %)",
-    "by seed",
-];
+fn heads(score: Score) -> [&'static str; 7] {
+    [
+        "system",
+        "params",
+        "MACs/s",
+        score.heading(),
+        "95 % (seeds)",
+        "points ahead of the first (95 %)",
+        "by seed",
+    ]
+}
 
 /// What makes these no runs of one recipe over seeds, if anything does.
 fn warnings(runs: &[(String, Report)]) -> Vec<String> {
@@ -190,23 +218,26 @@ fn warnings(runs: &[(String, Report)]) -> Vec<String> {
 }
 
 /// The table, and what must be known to read it.
-pub fn text(runs: &[(String, Report)]) -> String {
-    let cells = rows(runs).iter().map(OverSeeds::cells).collect();
-    with_notes(table(HEADS.map(str::to_owned), cells), warnings(runs))
+pub fn text(runs: &[(String, Report)], score: Score) -> String {
+    let cells = rows(runs, score).iter().map(OverSeeds::cells).collect();
+    with_notes(
+        table(heads(score).map(str::to_owned), cells),
+        warnings(runs),
+    )
 }
 
 /// One line a system; a field is empty where there is no number.
-pub fn csv(runs: &[(String, Report)]) -> String {
+pub fn csv(runs: &[(String, Report)], score: Score) -> String {
     let mut csv = String::from(
         "system,params_low,params_high,macs_per_second_low,macs_per_second_high,n_seeds,test,test_low,test_high,ahead,ahead_low,ahead_high\r\n",
     );
-    for row in rows(runs) {
+    for row in rows(runs, score) {
         let fields = [
             field(&row.system),
             row.n_params.map(|n| n.to_string()).join(","),
             row.macs_per_second.map(|n| n.to_string()).join(","),
             row.seeds.len().to_string(),
-            number_field(&row.test_accuracy),
+            number_field(&row.test),
             interval_fields(&row.test_interval),
             number_field(&row.ahead_of_first),
             interval_fields(&row.ahead_interval),
@@ -218,11 +249,14 @@ pub fn csv(runs: &[(String, Report)]) -> String {
 }
 
 /// The table as one HTML file.
-pub fn html(runs: &[(String, Report)]) -> String {
-    let cells: Vec<Vec<String>> = rows(runs).iter().map(|row| row.cells().to_vec()).collect();
+pub fn html(runs: &[(String, Report)], score: Score) -> String {
+    let cells: Vec<Vec<String>> = rows(runs, score)
+        .iter()
+        .map(|row| row.cells().to_vec())
+        .collect();
     page(
         "Runs over seeds",
-        plain_table(&HEADS, &cells),
+        plain_table(&heads(score), &cells),
         warnings(runs),
     )
 }
@@ -256,10 +290,10 @@ mod tests {
     #[test]
     fn a_system_has_its_mean_over_seeds_and_the_interval_of_students_t() {
         let runs = [run(1, 0.97, 0.98), run(2, 0.96, 0.98), run(3, 0.98, 0.98)];
-        let rows = rows(&runs);
+        let rows = rows(&runs, Score::Accuracy);
         assert_eq!(rows.len(), 2);
         let single = &rows[0];
-        assert!((single.test_accuracy.number().unwrap() - 0.97).abs() < 1e-12);
+        assert!((single.test.number().unwrap() - 0.97).abs() < 1e-12);
         // 0.97 and 4.303 * 0.01 / sqrt(3) to both sides, cut at 1 where it is above.
         let half = 4.302_653 * 0.01 / 3_f64.sqrt();
         let interval = single.test_interval.value().unwrap();
@@ -274,25 +308,50 @@ mod tests {
         assert!((ahead.low - (0.01 - half)).abs() < 1e-6);
         assert!((ahead.high - (0.01 + half)).abs() < 1e-6);
         let [first, second, third] = runs.clone();
-        let said = text(&[third, first, second]);
+        let said = text(&[third, first, second], Score::Accuracy);
         assert!(said.contains("1: 97.00, 2: 96.00, 3: 98.00"), "{said}");
         assert!(said.contains("+1.00 (-1.48 – +3.48)"), "{said}");
         assert!(!said.contains("note:"), "{said}");
-        assert_eq!(csv(&runs).lines().count(), 3);
-        assert!(html(&runs).contains("Runs over seeds"));
+        assert_eq!(csv(&runs, Score::Accuracy).lines().count(), 3);
+        assert!(html(&runs, Score::Accuracy).contains("Runs over seeds"));
     }
 
     #[test]
     fn one_run_has_no_interval_and_runs_that_are_no_seeds_of_one_recipe_are_named() {
         let one = [run(1, 0.97, 0.98)];
-        assert!(rows(&one)[0].test_interval.reason().is_some());
-        assert!((rows(&one)[1].ahead_of_first.number().unwrap() - 0.01).abs() < 1e-12);
-        assert!(rows(&one)[1].ahead_interval.reason().is_some());
+        let rows = rows(&one, Score::Accuracy);
+        assert!(rows[0].test_interval.reason().is_some());
+        assert!((rows[1].ahead_of_first.number().unwrap() - 0.01).abs() < 1e-12);
+        assert!(rows[1].ahead_interval.reason().is_some());
         let mut other = run(1, 0.9, 0.9);
         other.0 = "other".into();
         other.1.title = "another recipe".into();
-        let said = text(&[one[0].clone(), other]);
+        let said = text(&[one[0].clone(), other], Score::Accuracy);
         assert!(said.contains("other has the seed of run 1, 1"), "{said}");
         assert!(said.contains("differ in more than their seed"), "{said}");
+    }
+
+    #[test]
+    fn classes_of_unlike_sizes_are_compared_by_the_mean_of_their_shares() {
+        let mut runs = [run(1, 0.9, 0.8), run(2, 0.9, 0.8)];
+        for (at, (_, report)) in runs.iter_mut().enumerate() {
+            let balance = |system: &mut Measured<System>, share: f64| {
+                if let Measured::Value(System {
+                    test: Measured::Value(judged),
+                    ..
+                }) = system
+                {
+                    judged.balanced_accuracy = Measured::from(share);
+                }
+            };
+            balance(&mut report.single, 0.4 + 0.1 * at as f64);
+            balance(&mut report.ensemble, 0.6);
+        }
+        let rows = rows(&runs, Score::BalancedAccuracy);
+        assert!((rows[0].test.number().unwrap() - 0.45).abs() < 1e-12);
+        assert!((rows[1].ahead_of_first.number().unwrap() - 0.15).abs() < 1e-12);
+        let said = text(&runs, Score::BalancedAccuracy);
+        assert!(said.contains("test, balanced, mean"), "{said}");
+        assert!(said.contains("1: 40.00, 2: 50.00"), "{said}");
     }
 }

@@ -243,6 +243,9 @@ fn recordings_of_any_length_are_learnt_from_and_judged_by_source_and_by_seconds_
         beside.contains(&table) && beside.contains(&format!("left out: {ingested}")),
         "{beside}"
     );
+    let by_class = ["--over-seeds", "--score", "balanced-accuracy"];
+    let table = say(&[&["compare", &run][..], &by_class].concat());
+    assert!(table.contains("test, balanced, mean"), "{table}");
     let table = say(&["compare", &run, "--format", "csv"]);
     assert_eq!(table.lines().count(), 1 + report.systems().count());
 }
