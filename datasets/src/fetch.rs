@@ -210,7 +210,14 @@ fn one(
             return Err(error);
         }
     };
-    merge::merge(&staging, &to.join(&archive.into))?;
+    let into = to.join(&archive.into);
+    if !has_receipt(to)
+        && let Err(error) = merge::check(&staging, &into)
+    {
+        remove_folder(&staging)?;
+        return Err(error);
+    }
+    merge::merge(&staging, &into)?;
     remove_folder(&staging)?;
     let fetched = Fetched {
         file: archive.file.clone(),
@@ -233,6 +240,19 @@ fn one(
 
 fn receipt_path(to: &Path, archive: &ArchiveSpec) -> PathBuf {
     to.join(format!(".{}.json", archive.file))
+}
+
+/// Whether an archive was unpacked into this folder before: then what is in it came from there.
+fn has_receipt(to: &Path) -> bool {
+    let entries = fs::read_dir(to).into_iter().flatten().flatten();
+    let mut texts = entries
+        .filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with('.') && name.ends_with(".json")
+        })
+        .filter_map(|entry| fs::read(entry.path()).ok());
+    texts.any(|text| serde_json::from_slice::<Fetched>(&text).is_ok())
 }
 
 /// What an earlier run left behind when it was done, as long as the card has not changed its mind about the sum.

@@ -19,7 +19,7 @@ pub use findings::{Finding, Kind, Severity, findings};
 pub use labels::{NearLabels, near_labels};
 pub use listener::{Heard, Listener};
 pub use picture::svg;
-pub use stats::{CorpusStats, Histogram, LabelStats, SplitStats, stats};
+pub use stats::{CorpusStats, Histogram, LabelStats, SplitStats, length, stats};
 
 /// A clip: what the corpus says of it, and what was heard.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::name::{Name, Names};
 use crate::split::Split;
 use crate::table::{Table, open_text};
-use crate::utterance::Utterance;
+use crate::utterance::{Utterance, slashed};
 
 mod lines;
 mod utterances;
@@ -158,6 +158,45 @@ pub fn read_rows(path: &Path) -> Result<Vec<ManifestRow>, ManifestError> {
         Some("csv" | "tsv" | "txt") => read_csv(path),
         _ => read_jsonl_rows(path),
     }
+}
+
+/// That no clip is listed twice: no stretch of a file, whatever is said of it.
+///
+/// # Errors
+///
+/// [`ManifestError::Row`] of the first row that names one again.
+pub fn check_each_once(path: &Path, rows: &[ManifestRow]) -> Result<(), ManifestError> {
+    match listed_twice(rows) {
+        Some((first, again)) => {
+            let found = format!("{} again, as on line {}", again.path.display(), first.line);
+            Err(ManifestError::row(
+                path,
+                again.line,
+                found,
+                "each clip once",
+            ))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The earliest row that names a stretch that another has named before, behind the row that did.
+fn listed_twice(rows: &[ManifestRow]) -> Option<(&ManifestRow, &ManifestRow)> {
+    let stretch = |row: &ManifestRow| {
+        let start_s = row.start_s.unwrap_or(0.0).to_bits();
+        (start_s, row.end_s.map(f64::to_bits))
+    };
+    // Places in the list, sorted: a list of names would be as large again as the rows.
+    let mut by_clip: Vec<&ManifestRow> = rows.iter().collect();
+    by_clip.sort_unstable_by(|a, b| {
+        (slashed(&a.path).cmp(&slashed(&b.path)))
+            .then_with(|| stretch(a).cmp(&stretch(b)))
+            .then(a.line.cmp(&b.line))
+    });
+    by_clip
+        .chunk_by(|a, b| stretch(a) == stretch(b) && slashed(&a.path) == slashed(&b.path))
+        .filter_map(|same| Some((same[0], *same.get(1)?)))
+        .min_by_key(|(_, again)| again.line)
 }
 
 /// Reads a table with the column `path`, and where it has them `label` (else the name of the path's folder), `speaker`, `split`, `source`, `start`,

@@ -59,7 +59,7 @@ impl Table {
             .has_headers(columns.is_none())
             .quoting(delimiter == b',') // a quote in a tab-separated file is a letter
             .from_reader(whole);
-        let columns = match columns {
+        let columns: Vec<String> = match columns {
             Some(columns) => columns.iter().map(|&name| name.to_owned()).collect(),
             None => reader
                 .headers()
@@ -68,6 +68,11 @@ impl Table {
                 .map(|name| name.trim().to_ascii_lowercase())
                 .collect(),
         };
+        let again = |at: usize| columns[..at].contains(&columns[at]);
+        if let Some(at) = (0..columns.len()).find(|&at| !columns[at].is_empty() && again(at)) {
+            let found = format!("the column `{}` twice", columns[at]);
+            return Err(ManifestError::row(path, 1, found, "each column once"));
+        }
         Ok(Self {
             path: path.to_path_buf(),
             columns,
@@ -103,7 +108,10 @@ impl Table {
     pub(crate) fn required(&self, name: &'static str) -> Result<usize, ManifestError> {
         self.column(&[name]).ok_or_else(|| ManifestError::Columns {
             path: self.path.clone(),
-            found: self.columns.join(", "),
+            found: match self.columns.as_slice() {
+                [] => "none".into(),
+                columns => columns.join(", "),
+            },
             expected: name,
         })
     }

@@ -249,7 +249,7 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "DIR", requires = "stream")]
     pub noise: Option<PathBuf>,
     /// Levels of speech above that noise
-    #[arg(long, value_name = "DB", value_delimiter = ',', default_values_t = [20.0, 10.0, 0.0], allow_hyphen_values = true)]
+    #[arg(long, value_name = "DB", value_delimiter = ',', default_values_t = [20.0, 10.0, 0.0], allow_hyphen_values = true, requires = "noise")]
     pub snr: Vec<f32>,
     /// CSV, TSV or JSONL with `path` and `label` (or the path's folder), perhaps `speaker`, `split`, `start`, `end`
     #[arg(long, value_name = "FILE")]

@@ -1,5 +1,6 @@
 //! What may be said to `auricle dataset`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use auricle_datasets::SpeakerPattern;
@@ -138,8 +139,8 @@ pub struct ListenHtmlArgs {
     #[command(flatten)]
     pub corpus: CorpusArgs,
     /// Clips of each label, of as many speakers as there are
-    #[arg(long, value_name = "N", default_value_t = 6)]
-    pub clips: usize,
+    #[arg(long, value_name = "N", default_value = "6")]
+    pub clips: NonZeroUsize,
     /// Only this label; may be said more than once
     #[arg(long, value_name = "LABEL")]
     pub label: Vec<String>,
@@ -280,8 +281,8 @@ pub struct AugmentPageArgs {
     #[arg(long)]
     pub search: bool,
     /// How often each change is drawn
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    pub takes: usize,
+    #[arg(long, value_name = "N", default_value = "2")]
+    pub takes: NonZeroUsize,
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Where to

@@ -127,9 +127,26 @@ pub struct EventJudgement {
 #[serde(deny_unknown_fields)]
 pub struct RecordingJudgement {
     pub total: EventJudgement,
+    /// In the order of their names.
     pub per_keyword: Vec<EventJudgement>,
     /// Mean of the keywords' miss rates, of those that were to be heard.
     pub macro_miss_rate: Measured,
+}
+
+impl RecordingJudgement {
+    /// With a row for each of these keywords, also where one was neither to be heard nor heard.
+    pub fn with_each<'a>(mut self, keywords: impl Iterator<Item = &'a String>) -> Self {
+        let exposure_h = self.total.exposure_h;
+        for keyword in keywords {
+            let place = (self.per_keyword)
+                .binary_search_by(|judged| judged.keyword.as_deref().cmp(&Some(keyword)));
+            if let Err(place) = place {
+                let silent = Tally::default().judge(Some(keyword), exposure_h);
+                self.per_keyword.insert(place, silent);
+            }
+        }
+        self
+    }
 }
 
 /// What one threshold does, the same for all keywords.

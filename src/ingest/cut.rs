@@ -53,7 +53,7 @@ pub(super) fn measure(path: &Path, sample_rate_hz: u32) -> Result<f64, Fault> {
 
 /// The samples between which a stretch lies; `usize::MAX` is the end of the file. A time that makes no sense gives bounds that
 /// make none: see [`out_of_range`].
-pub(super) fn bounds(
+pub(crate) fn bounds(
     start_s: Option<f64>,
     end_s: Option<f64>,
     sample_rate_hz: u32,
@@ -64,7 +64,7 @@ pub(super) fn bounds(
 }
 
 /// What is wrong with the times of a stretch in a file of `n_in_file` samples, if anything is.
-pub(super) fn out_of_range(
+pub(crate) fn out_of_range(
     start_s: Option<f64>,
     end_s: Option<f64>,
     n_in_file: usize,

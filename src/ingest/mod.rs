@@ -22,6 +22,7 @@ mod decode;
 mod error;
 mod hear;
 mod in_order;
+mod lock;
 mod noise;
 mod prepared;
 mod receipt;
@@ -31,6 +32,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use cut::{bounds, out_of_range};
 pub use error::IngestError;
 pub use hear::{hear, task_rows};
 pub use prepared::{Prepared, open};

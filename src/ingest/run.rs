@@ -12,6 +12,7 @@ use auricle_datasets::{AuditSummary, CorpusSpec, Split, Utterance, audit, scan};
 use auricle_features::{FrontendSpec, LogMel};
 
 use super::decode::{Decoder, Sound, Task, workers};
+use super::lock::Lock;
 use super::noise::divide_noise;
 use super::receipt::{
     Content, FEATURES, MANIFEST, NOISE, REJECTS, Receipt, SAMPLES, remove_leftovers, state_of,
@@ -139,6 +140,7 @@ struct Listed {
     noise: Vec<NoiseRegion>,
     /// Noise that cannot be heard.
     rejects: Vec<Reject>,
+    lock: Lock,
 }
 
 impl Run<'_> {
@@ -157,6 +159,11 @@ impl Run<'_> {
             path: self.into.to_owned(),
             source,
         })?;
+        let lock = Lock::take(self.into, watch)?;
+        // Another process may have done it meanwhile.
+        if let Some(receipt) = Receipt::read(self.into).filter(|receipt| receipt.state == state) {
+            return Ok(Listing::Done(receipt));
+        }
         Receipt::remove(self.into)?;
         remove_leftovers(self.into);
 
@@ -181,6 +188,7 @@ impl Run<'_> {
             content: Content::new(self.spec, self.frontend, &rows),
             noise: noise.training,
             rejects: noise.rejects,
+            lock,
         }))
     }
 
@@ -191,6 +199,7 @@ impl Run<'_> {
             mut content,
             noise,
             mut rejects,
+            lock: _lock,
         } = listed;
         let stamp = self.frontend.fingerprint();
         let plan = LogMel::new(self.frontend)?;

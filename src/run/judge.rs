@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use auricle_datasets::augment::rms;
 use auricle_datasets::{Split, Utterance};
+use auricle_features::FrontendSpec;
 use rayon::prelude::*;
 
 use super::{Run, RunError};
@@ -11,6 +12,7 @@ use crate::audio::{AudioReader, decode};
 use crate::bundle::Bundle;
 use crate::evaluate::breakdown::{Group, length_group, loudness_group};
 use crate::evaluate::{Bootstrap, Breakdown, EvaluateError, Judgement, Scores};
+use crate::ingest::{bounds, out_of_range};
 use crate::model::{Combination, Network};
 use crate::search::Corpus;
 use crate::search::full::Member;
@@ -297,7 +299,7 @@ pub fn judge_bundle(
                 }
                 let mut classify = || -> Result<Said, String> {
                     let classifier = classifier.as_mut().map_err(|error| error.to_string())?;
-                    let samples = read(&root.join(&utterance.path), utterance, rate_hz)?;
+                    let samples = read(&root.join(&utterance.path), utterance, &bundle.frontend)?;
                     let mut first = |&n: &usize| {
                         let samples = samples.get(..n).filter(|_| n > 0)?;
                         Some(classifier.classify(samples).to_vec())
@@ -425,21 +427,38 @@ fn first_name(seconds: f64) -> String {
     format!("first {seconds} s")
 }
 
-fn read(path: &Path, utterance: &Utterance, rate_hz: u32) -> Result<Vec<f32>, String> {
-    if utterance.start_s.is_none() && utterance.end_s.is_none() {
+/// The samples of a clip, by the rule of ingestion: its times lie in the file, and one window can be heard at least.
+fn read(path: &Path, utterance: &Utterance, frontend: &FrontendSpec) -> Result<Vec<f32>, String> {
+    let (rate_hz, min_samples) = (frontend.sample_rate_hz, frontend.window_samples);
+    let &Utterance { start_s, end_s, .. } = utterance;
+    let samples = if start_s.is_none() && end_s.is_none() {
         let clip = decode(path, rate_hz).map_err(|error| error.to_string())?;
-        return Ok(clip.samples);
+        clip.samples
+    } else {
+        stretch(path, start_s, end_s, rate_hz)?
+    };
+    if samples.len() < min_samples {
+        return Err(format!(
+            "{}: found {} samples at {rate_hz} Hz, expected one window of {min_samples} at least",
+            path.display(),
+            samples.len()
+        ));
     }
-    // Casts from float saturate.
-    let place = |seconds: f64| (seconds.max(0.0) * f64::from(rate_hz)).round() as usize;
-    let from = utterance.start_s.map_or(0, place);
-    let to = utterance.end_s.map_or(usize::MAX, place);
+    Ok(samples)
+}
+
+/// What lies between two times of a file, which is read no further.
+fn stretch(
+    path: &Path,
+    start_s: Option<f64>,
+    end_s: Option<f64>,
+    rate_hz: u32,
+) -> Result<Vec<f32>, String> {
+    let (from, to) = bounds(start_s, end_s, rate_hz);
     let mut reader = AudioReader::open(path, rate_hz).map_err(|error| error.to_string())?;
     let (mut samples, mut n_skipped) = (Vec::new(), 0);
     while n_skipped + samples.len() < to {
-        let is_more = reader
-            .read(&mut samples)
-            .map_err(|error| error.to_string())?;
+        let is_more = (reader.read(&mut samples)).map_err(|error| error.to_string())?;
         let n_before = (from.saturating_sub(n_skipped)).min(samples.len());
         samples.drain(..n_before);
         n_skipped += n_before;
@@ -447,14 +466,10 @@ fn read(path: &Path, utterance: &Utterance, rate_hz: u32) -> Result<Vec<f32>, St
             break;
         }
     }
-    samples.truncate(to.saturating_sub(from));
-    if samples.is_empty() {
-        let start_s = utterance.start_s.unwrap_or(0.0);
-        return Err(format!(
-            "{}: found no sample from {start_s} s on",
-            path.display()
-        ));
+    if let Some(what) = out_of_range(start_s, end_s, n_skipped + samples.len(), rate_hz) {
+        return Err(format!("{}: {what}", path.display()));
     }
+    samples.truncate(to.saturating_sub(from));
     Ok(samples)
 }
 
@@ -485,7 +500,7 @@ mod tests {
                 synthetic: false,
                 n_samples: 0,
             };
-            read(&path, &utterance, 16_000)
+            read(&path, &utterance, &FrontendSpec::speech_16k())
         };
         let whole = stretch(None, None).unwrap();
         assert_eq!(whole.len(), 16_000);
@@ -494,7 +509,19 @@ mod tests {
         assert_eq!(stretch(Some(0.25), Some(0.5)).unwrap(), whole[4_000..8_000]);
         let said = stretch(Some(2.0), None).unwrap_err();
         assert!(
-            said.contains("clip.wav") && said.contains("from 2 s on"),
+            said.contains("clip.wav: found a piece from 2.000 s"),
+            "{said}"
+        );
+        let said = stretch(None, Some(9.0)).unwrap_err();
+        assert!(
+            said.ends_with("found an end at 9 s, expected it within 1.000 s"),
+            "{said}"
+        );
+        // Lists are written in rounded numbers.
+        assert_eq!(stretch(None, Some(1.04)).unwrap(), whole);
+        let said = stretch(Some(0.5), Some(0.51)).unwrap_err();
+        assert!(
+            said.contains("160 samples at 16000 Hz, expected one window of 400"),
             "{said}"
         );
     }

@@ -231,6 +231,25 @@ fn what_is_missing_is_named() {
     let data = ["evaluate".as_ref(), bundle, "--data".as_ref(), empty];
     let unheeded = ["--tolerance-s".as_ref(), "2".as_ref()];
     check(&[&data[..], &unheeded].concat(), "are for --stream");
+    let no_time = ["--seconds".as_ref(), "1,0".as_ref()];
+    check(
+        &[&data[..], &no_time].concat(),
+        "--seconds is 0, expected more than 0",
+    );
+    let twice = folder.path().join("twice.csv");
+    fs::write(
+        &twice,
+        "path,label\na.wav,word0\nb.wav,word1\na.wav,word0\n",
+    )
+    .unwrap();
+    let twice = ["--list".as_ref(), twice.as_os_str()];
+    check(
+        &[&data[..], &twice].concat(),
+        "twice.csv:4: found a.wav again, as on line 2; expected each clip once",
+    );
+    let no_noise = ["evaluate".as_ref(), bundle, "--stream".as_ref()];
+    let levels = ["--snr".as_ref(), "10".as_ref()];
+    check(&[&no_noise[..], &levels].concat(), "--noise");
     let list = folder.path().join("list.csv");
     fs::write(&list, "path,label\na.wav,word0\nb.wav,Word 1\n").unwrap();
     fs::write(folder.path().join("empty/talk.wav"), "sound").unwrap();

@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::files::{audio_files, class_folders};
 use super::{CorpusError, SpeakerPattern, published};
-use crate::manifest::{ManifestError, ManifestRow, read_rows};
+use crate::manifest::{ManifestRow, check_each_once, read_rows};
 use crate::name::{Name, Names};
 use crate::split::Split;
-use crate::utterance::slashed;
 
 /// How the files of a corpus are found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -229,33 +228,11 @@ fn listed(
             expected: "a row for each clip",
         });
     }
-    if let Some((first, again)) = listed_twice(&rows) {
-        let found = format!("{} again, as on line {}", again.path.display(), first.line);
-        return Err(ManifestError::row(&path, again.line, found, "each clip once").into());
-    }
+    check_each_once(&path, &rows)?;
     let mut names = Names::default();
     for row in rows.iter_mut().filter(|row| row.speaker.is_none()) {
         row.speaker = speaker.speaker_of(&row.path).map(Name::from);
         row.share(&mut names);
     }
     Ok(rows)
-}
-
-/// The earliest row that names a stretch that another has named before, behind the row that did.
-fn listed_twice(rows: &[ManifestRow]) -> Option<(&ManifestRow, &ManifestRow)> {
-    let stretch = |row: &ManifestRow| {
-        let start_s = row.start_s.unwrap_or(0.0).to_bits();
-        (start_s, row.end_s.map(f64::to_bits))
-    };
-    // Places in the list, sorted: a list of names would be as large again as the rows.
-    let mut by_clip: Vec<&ManifestRow> = rows.iter().collect();
-    by_clip.sort_unstable_by(|a, b| {
-        (slashed(&a.path).cmp(&slashed(&b.path)))
-            .then_with(|| stretch(a).cmp(&stretch(b)))
-            .then(a.line.cmp(&b.line))
-    });
-    by_clip
-        .chunk_by(|a, b| stretch(a) == stretch(b) && slashed(&a.path) == slashed(&b.path))
-        .filter_map(|same| Some((same[0], *same.get(1)?)))
-        .min_by_key(|(_, again)| again.line)
 }

@@ -44,6 +44,8 @@ enum Attempt {
     Fault(String),
     /// The same, and what has come so far is not to be trusted.
     Discard(String),
+    /// A whole file that is not the right one: once more may be worth it, since bytes do get lost.
+    Wrong(String),
 }
 
 impl From<FetchError> for Attempt {
@@ -65,11 +67,15 @@ pub(super) fn download(
         rules,
         watch,
         memory: Memory::default(),
+        wrong: Vec::new(),
     };
     job.remember();
     let mut faults: Vec<String> = Vec::new();
     for _ in 0..rules.n_rounds.max(1) {
         for url in &archive.urls {
+            if job.has_another(url) {
+                continue;
+            }
             match job.ask_mirror(url, &mut faults)? {
                 Some(sums) => {
                     fs::rename(&job.part, file).map_err(FetchError::io(file))?;
@@ -101,9 +107,17 @@ struct Job<'a> {
     rules: &'a Rules,
     watch: &'a dyn Watch,
     memory: Memory,
+    /// Whole files that were not the right one: where they came from, and what they were.
+    wrong: Vec<(String, String)>,
 }
 
 impl Job<'_> {
+    /// Whether a mirror gave the same wrong file twice: it is what lies there.
+    fn has_another(&self, url: &str) -> bool {
+        let mut of_mirror = self.wrong.iter().filter(|(from, _)| from == url);
+        of_mirror.any(|one| self.wrong.iter().filter(|other| *other == one).count() > 1)
+    }
+
     fn memory_path(&self) -> PathBuf {
         self.part.with_added_extension("json")
     }
@@ -121,6 +135,7 @@ impl Job<'_> {
     }
 
     fn discard(&self) -> Result<(), FetchError> {
+        let _ = fs::remove_file(self.memory_path());
         match fs::remove_file(&self.part) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(FetchError::io(&self.part)(error))
@@ -149,8 +164,16 @@ impl Job<'_> {
                     self.discard()?;
                     fault
                 }
+                Err(Attempt::Wrong(fault)) => {
+                    self.discard()?;
+                    self.wrong.push((url.to_owned(), fault.clone()));
+                    fault
+                }
             };
             faults.push(format!("{url}: {fault}"));
+            if self.has_another(url) {
+                return Ok(None);
+            }
             n_fruitless += 1;
             let n_here = self.n_here();
             if n_here > most {
@@ -184,7 +207,7 @@ impl Job<'_> {
                 let fault = format!("found {found}, expected {expected}");
                 self.watch
                     .note(&format!("{}: {url}: {fault}", self.archive.file));
-                Err(Attempt::Discard(fault))
+                Err(Attempt::Wrong(fault))
             }
         }
     }

@@ -90,6 +90,12 @@ pub enum FetchError {
         /// What the reader said.
         message: String,
     },
+    /// A file of somebody's that an archive would replace.
+    #[error("{}: found a file that is not the archive's; expected a folder of its own for the corpus, or the same file", path.display())]
+    InTheWay {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file or folder could not be read or written.
     #[error("{}: {source}", path.display())]
     Io {

@@ -1,7 +1,8 @@
 //! From the folder where an archive was unpacked to its place among what is there: by renaming, so that no file is ever
 //! seen half-written.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use super::FetchError;
@@ -32,4 +33,32 @@ pub(super) fn merge(from: &Path, into: &Path) -> Result<(), FetchError> {
         }
     }
     Ok(())
+}
+
+/// That no file in `into` would be replaced by another one of `from`.
+///
+/// # Errors
+///
+/// [`FetchError::InTheWay`] with the first that would.
+pub(super) fn check(from: &Path, into: &Path) -> Result<(), FetchError> {
+    for entry in fs::read_dir(from).map_err(FetchError::io(from))? {
+        let entry = entry.map_err(FetchError::io(from))?;
+        let (source, place) = (entry.path(), into.join(entry.file_name()));
+        if source.is_dir() {
+            check(&source, &place)?;
+        } else if place.is_file() && !is_same(&source, &place)? {
+            return Err(FetchError::InTheWay { path: place });
+        }
+    }
+    Ok(())
+}
+
+fn is_same(one: &Path, other: &Path) -> Result<bool, FetchError> {
+    let open = |path: &Path| -> Result<(u64, _), FetchError> {
+        let file = File::open(path).map_err(FetchError::io(path))?;
+        let n_bytes = file.metadata().map_err(FetchError::io(path))?.len();
+        Ok((n_bytes, BufReader::new(file).bytes()))
+    };
+    let ((n_one, one), (n_other, other)) = (open(one)?, open(other)?);
+    Ok(n_one == n_other && one.zip(other).all(|(a, b)| a.ok() == b.ok()))
 }

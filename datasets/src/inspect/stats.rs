@@ -130,7 +130,8 @@ fn seconds<'a>(clips: impl Iterator<Item = &'a Inspected>) -> f64 {
     clips
         .filter_map(|clip| clip.heard.as_ref().ok())
         .map(|heard| heard.duration_s)
-        .sum()
+        // The sum of nothing is -0.0.
+        .fold(0.0, |sum, duration_s| sum + duration_s)
 }
 
 /// Counts the corpus.
@@ -299,7 +300,7 @@ fn some(n: usize, what: &str) -> String {
 }
 
 /// Seconds as hours, minutes or seconds.
-fn length(duration_s: f64) -> String {
+pub fn length(duration_s: f64) -> String {
     match duration_s {
         s if s < 120.0 => format!("{s:.1} s"),
         s if s < 7200.0 => format!("{:.1} min", s / 60.0),

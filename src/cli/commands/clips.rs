@@ -78,6 +78,8 @@ impl Clips<'_> {
                 self.split.unwrap_or_default()
             );
         }
+        // Judged twice, a clip would count twice.
+        manifest::check_each_once(list, &rows)?;
         let clips = rows
             .into_iter()
             .map(|row| (row.path.clone(), row.label.to_string(), Some(row)));

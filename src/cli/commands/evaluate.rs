@@ -41,6 +41,9 @@ pub fn evaluate(
             "--positive, --negative, --tolerance-s, --refractory-s and --voice-gate are for --stream, expected none of them with --data"
         );
     }
+    if let Some(found) = (args.seconds.iter()).find(|s| !(s.is_finite() && **s > 0.0)) {
+        bail!("--seconds is {found}, expected more than 0");
+    }
     let clips = Clips {
         data,
         list: args.list.as_deref(),

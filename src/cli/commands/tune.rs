@@ -27,7 +27,7 @@ pub fn tune(args: &TuneArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow
     check_target(args.target_fa_per_day)?;
     let bundle = gated(Bundle::load(&args.bundle)?, &args.field)?;
     listen_for_stop();
-    let material = material(&args.field, args.list.as_deref(), &bundle)?;
+    let material = material(&args.field, args.list.as_deref(), &bundle, err)?;
     let spec = match_spec(&args.field);
     let progress = Progress::new();
     let work = || -> anyhow::Result<(Tuned, Bundle, Vec<FalseClip>)> {
@@ -183,6 +183,15 @@ fn caveats(target_fa_per_day: f64, tuned: &Tuned, out: &mut dyn Write) -> anyhow
         out,
         "thresholds were chosen on these very recordings: on others expect somewhat more of both"
     )?;
+    let total = &tuned.after.total;
+    let sure_per_day = intervals::poisson(total.n_false_accepts).low / hours * 24.0;
+    if hours > 0.0 && sure_per_day > target_fa_per_day {
+        let per_day = total.n_false_accepts as f64 / hours * 24.0;
+        writeln!(
+            out,
+            "it is not kept to {target_fa_per_day} false accepts a day: on these recordings there are {per_day:.1}, and {sure_per_day:.1} at least (95 %)"
+        )?;
+    }
     for keyword in &tuned.beyond {
         writeln!(
             out,
@@ -219,7 +228,7 @@ pub fn evaluate_stream(
     if let Some(found) = args.snr.iter().find(|snr| !snr.is_finite()) {
         bail!("--snr is {found}, expected decibels");
     }
-    let material = material(&args.field, args.list.as_deref(), bundle)?;
+    let material = material(&args.field, args.list.as_deref(), bundle, err)?;
     let noise = args.noise.as_ref().map(|folder| NoiseSpec {
         folder: folder.clone(),
         snr_db: args.snr.clone(),
@@ -314,18 +323,31 @@ pub(super) fn match_spec(args: &FieldArgs) -> MatchSpec {
     }
 }
 
-fn material(args: &FieldArgs, list: Option<&Path>, bundle: &Bundle) -> anyhow::Result<Material> {
+fn material(
+    args: &FieldArgs,
+    list: Option<&Path>,
+    bundle: &Bundle,
+    err: &mut dyn Write,
+) -> anyhow::Result<Material> {
     let Some(negative) = &args.negative else {
         bail!("expected --negative DIR");
     };
-    Ok(match (&args.positive, list) {
+    let material = match (&args.positive, list) {
         (Some(positive), list) => Material::find(bundle, positive, list, negative)?,
         (None, None) => Material::without_keywords(negative)?,
         (None, Some(list)) => bail!(
             "--list {}: expected --positive DIR, from which its paths start",
             list.display()
         ),
-    })
+    };
+    if material.n_other > 0 {
+        writeln!(
+            err,
+            "{} recordings are of words that are no keyword of the bundle and were left out",
+            material.n_other
+        )?;
+    }
+    Ok(material)
 }
 
 /// A name beside the bundle that is written.

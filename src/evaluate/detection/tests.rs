@@ -241,6 +241,26 @@ fn recordings_are_judged_each_by_itself_and_counted_together() {
 }
 
 #[test]
+fn a_keyword_that_is_neither_said_nor_heard_has_a_row_of_noughts_where_asked_for() {
+    let said = events(&[("no", 10.4), ("yes", 50.0)]);
+    let judged = judge(&targets(&[("yes", 10.0, 10.5)]), &said, 3600.0).expect("valid");
+    let keywords = ["yes", "go", "zero", "no"].map(String::from);
+    let each = judged.clone().with_each(keywords.iter());
+    let names: Vec<_> = (each.per_keyword.iter())
+        .map(|keyword| keyword.keyword.as_deref().unwrap())
+        .collect();
+    assert_eq!(names, ["go", "no", "yes", "zero"]);
+    let silent = &each.per_keyword[3];
+    assert_eq!((silent.n_targets, silent.n_false_accepts), (0, 0));
+    assert_eq!(silent.exposure_h, judged.total.exposure_h);
+    assert_eq!(silent.false_accepts_per_hour, Measured::Value(0.0));
+    assert_eq!(
+        (each.total, each.macro_miss_rate),
+        (judged.total, judged.macro_miss_rate)
+    );
+}
+
+#[test]
 fn the_mean_over_keywords_weighs_a_rare_word_like_a_common_one() {
     let at = targets(&[
         ("yes", 10.0, 10.5),

@@ -10,7 +10,7 @@ use crate::evaluate::{Interval, Measured};
 /// The head of the columns that [`row`] writes, after a name `n_name` wide.
 pub fn head(name: &str, n_name: usize) -> String {
     format!(
-        "{name:<n_name$}{:>9}{:>9}{:>18}{:>10}{:>17}{:>8}{:>10}\n",
+        "{name:<n_name$}{:>9}{:>9}{:>18}{:>10}{:>20}{:>8}{:>10}\n",
         "targets", "missed", "95 % (Wilson)", "false/h", "95 % (Poisson)", "hours", "latency"
     )
 }
@@ -29,7 +29,7 @@ pub fn row(name: &str, n_name: usize, judged: &EventJudgement) -> String {
         None => DASH.to_owned(),
     };
     format!(
-        "{name:<n_name$}{:>9}{:>9}{:>18}{:>10}{:>17}{:>8.2}{:>10}\n",
+        "{name:<n_name$}{:>9}{:>9}{:>18}{:>10}{:>20}{:>8.2}{:>10}\n",
         judged.n_targets,
         percent_or_dash(&judged.miss_rate),
         interval(&judged.miss_rate_interval, &percents),

@@ -15,6 +15,7 @@ use super::*;
 
 mod bad_files;
 mod hear;
+mod together;
 use crate::audio::{Clip, decode, write_wav};
 
 const RATE_HZ: u32 = 16_000;

@@ -10,6 +10,7 @@ use auricle_datasets::seeded::purpose_rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::material::keywords;
 use super::trace::{Hearing, Trace, hear_file, sweep};
 use super::{FieldError, Material, Take};
 use crate::audio::decode;
@@ -19,7 +20,7 @@ use crate::evaluate::detection::{
     MatchSpec, OperatingPoint, RecordingJudgement, Target, match_events, mean_miss_rate_within,
     miss_rate_within,
 };
-use crate::ingest::Watch;
+use crate::ingest::{Watch, out_of_range};
 use crate::stream::Session;
 
 /// Rates of false accepts at which miss rates are told, per hour.
@@ -116,7 +117,7 @@ pub fn judge_stream(
             noise: None,
             snr_db: None,
         },
-        judged: as_heard(&traces, spec)?,
+        judged: as_heard(bundle, &traces, spec)?,
         miss_rate_at: misses_at(&points),
         mean_miss_rate: Some(mean_miss_rate_within(&points, AREA_TO_PER_HOUR)),
     }];
@@ -148,7 +149,7 @@ pub fn judge_stream(
                     noise: Some(kind.clone()),
                     snr_db: Some(snr_db),
                 },
-                judged: as_heard(&traces, spec)?,
+                judged: as_heard(bundle, &traces, spec)?,
                 miss_rate_at: Vec::new(),
                 mean_miss_rate: None,
             });
@@ -163,7 +164,7 @@ pub fn judge_stream(
                 noise: None,
                 snr_db: Some(snr_db),
             },
-            judged: as_heard(&of_level, spec)?,
+            judged: as_heard(bundle, &of_level, spec)?,
             miss_rate_at: misses_at(&points),
             mean_miss_rate: Some(mean_miss_rate_within(&points, AREA_TO_PER_HOUR)),
         });
@@ -175,9 +176,13 @@ pub fn judge_stream(
     })
 }
 
-fn as_heard(traces: &[Trace], spec: &MatchSpec) -> Result<RecordingJudgement, FieldError> {
+fn as_heard(
+    bundle: &Bundle,
+    traces: &[Trace],
+    spec: &MatchSpec,
+) -> Result<RecordingJudgement, FieldError> {
     let recordings: Vec<_> = traces.iter().map(|trace| trace.as_heard(spec)).collect();
-    Ok(match_events(&recordings, spec)?)
+    Ok(match_events(&recordings, spec)?.with_each(keywords(bundle)))
 }
 
 fn misses_at(points: &[OperatingPoint]) -> Vec<(f64, Measured)> {
@@ -247,12 +252,27 @@ pub(super) fn decode_all<'a>(
         .collect();
     let mut clips = Vec::new();
     for (take, decoded) in takes.iter().zip(decoded) {
-        match decoded.ok_or(FieldError::Stopped)? {
+        let decoded = decoded.ok_or(FieldError::Stopped)?;
+        match decoded.and_then(|samples| in_range(bundle, take, samples)) {
             Ok(samples) => clips.push((take, samples)),
             Err(reason) => not_heard.push((take.path.clone(), reason)),
         }
     }
     Ok(clips)
+}
+
+/// A recording whose list places a keyword where it has none cannot be judged: nobody knows where the keyword is.
+fn in_range(bundle: &Bundle, take: &Take, samples: Vec<f32>) -> Result<Vec<f32>, String> {
+    let rate_hz = bundle.frontend.sample_rate_hz;
+    let mut times = take.keywords.iter().filter_map(|(_, times)| *times);
+    let fault = times.find_map(|(start_s, end_s)| {
+        let end_s = Some(end_s).filter(|end_s| end_s.is_finite());
+        out_of_range(Some(start_s), end_s, samples.len(), rate_hz)
+    });
+    match fault {
+        Some(what) => Err(format!("{}: {what}", take.path.display())),
+        None => Ok(samples),
+    }
 }
 
 /// Each recording with sound before and behind it: the warm-up and a clip, and a second.
@@ -296,12 +316,10 @@ pub(super) fn hear_clips(
 fn targets(take: &Take, clip_s: f64) -> Vec<Target> {
     let target = |(keyword, times): &(String, Option<(f64, f64)>)| {
         let (start_s, end_s) = times.unwrap_or((0.0, clip_s));
-        // A list may say more than there is; not a number counts as the start.
-        let start_s = start_s.max(0.0).min(clip_s);
         Target {
             keyword: keyword.clone(),
             start_s,
-            end_s: end_s.max(start_s).min(clip_s),
+            end_s: end_s.min(clip_s),
         }
     };
     take.keywords.iter().map(target).collect()

@@ -13,7 +13,7 @@ use crate::bundle::{Bundle, is_reserved};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Take {
     pub path: PathBuf,
-    /// Keyword, and its start and end in seconds; `None`: somewhere in the recording, once.
+    /// Keyword, and its start and end in seconds (infinite: to the end of the recording); `None`: somewhere in the recording, once.
     pub keywords: Vec<(String, Option<(f64, f64)>)>,
 }
 
@@ -23,6 +23,8 @@ pub struct Material {
     pub positives: Vec<Take>,
     /// No keyword is said in these.
     pub negatives: Vec<PathBuf>,
+    /// Recordings, or rows of the list, of other words: they were left out.
+    pub n_other: usize,
 }
 
 impl Material {
@@ -39,12 +41,13 @@ impl Material {
         list: Option<&Path>,
         negative: &Path,
     ) -> Result<Self, FieldError> {
-        let positives = match list {
+        let (positives, n_other) = match list {
             Some(list) => listed(bundle, positive, list)?,
             None => foldered(bundle, positive)?,
         };
         Ok(Self {
             positives,
+            n_other,
             ..Self::without_keywords(negative)?
         })
     }
@@ -60,8 +63,8 @@ impl Material {
             return Err(nothing(folder, "no audio", "recordings without a keyword"));
         }
         Ok(Self {
-            positives: Vec::new(),
             negatives: files.iter().map(|file| folder.join(file)).collect(),
+            ..Self::default()
         })
     }
 
@@ -71,18 +74,19 @@ impl Material {
     }
 }
 
-fn keywords(bundle: &Bundle) -> Vec<&String> {
-    let labels = bundle.labels.iter();
-    labels.filter(|label| !is_reserved(label)).collect()
+/// The words that a bundle is to hear.
+pub(super) fn keywords(bundle: &Bundle) -> impl Iterator<Item = &String> {
+    bundle.labels.iter().filter(|label| !is_reserved(label))
 }
 
-fn foldered(bundle: &Bundle, root: &Path) -> Result<Vec<Take>, FieldError> {
-    let keywords = keywords(bundle);
+fn foldered(bundle: &Bundle, root: &Path) -> Result<(Vec<Take>, usize), FieldError> {
+    let keywords: Vec<&String> = keywords(bundle).collect();
     let is_keyword = |word: &String| keywords.contains(&word);
     let files = labelled_files(root)?;
     for (file, word) in &files {
         known_as(bundle, word, &root.join(file))?;
     }
+    let n_files = files.len();
     let mut takes: Vec<Take> = files
         .into_iter()
         .filter(|(_, word)| is_keyword(word))
@@ -91,6 +95,7 @@ fn foldered(bundle: &Bundle, root: &Path) -> Result<Vec<Take>, FieldError> {
             keywords: vec![(word, None)],
         })
         .collect();
+    let mut n_other = n_files - takes.len();
     if let (true, [keyword]) = (takes.is_empty(), &keywords[..]) {
         takes = audio_files(root)?
             .into_iter()
@@ -99,35 +104,43 @@ fn foldered(bundle: &Bundle, root: &Path) -> Result<Vec<Take>, FieldError> {
                 keywords: vec![((*keyword).clone(), None)],
             })
             .collect();
+        n_other = 0;
     }
     if takes.is_empty() {
         let expected = format!("a folder for each keyword: {}", listing(&keywords));
         return Err(nothing(root, "no recording of a keyword", &expected));
     }
-    Ok(takes)
+    Ok((takes, n_other))
 }
 
-fn listed(bundle: &Bundle, root: &Path, list: &Path) -> Result<Vec<Take>, FieldError> {
-    let keywords = keywords(bundle);
-    let mut takes: BTreeMap<PathBuf, Take> = BTreeMap::new();
+fn listed(bundle: &Bundle, root: &Path, list: &Path) -> Result<(Vec<Take>, usize), FieldError> {
+    let keywords: Vec<&String> = keywords(bundle).collect();
+    let (mut takes, mut n_other) = (BTreeMap::<PathBuf, Take>::new(), 0);
     for row in manifest::read_rows(list)? {
         let path = root.join(&row.path);
         known_as(bundle, &row.label, &path)?;
         if !keywords.iter().any(|keyword| **keyword == row.label) {
+            n_other += 1;
             continue;
         }
         let take = takes.entry(path.clone()).or_insert_with(|| Take {
             path,
             keywords: Vec::new(),
         });
-        let times = row.start_s.zip(row.end_s);
+        let is_placed = row.start_s.is_some() || row.end_s.is_some();
+        let times = is_placed.then(|| {
+            (
+                row.start_s.unwrap_or(0.0),
+                row.end_s.unwrap_or(f64::INFINITY),
+            )
+        });
         take.keywords.push((row.label.to_string(), times));
     }
     if takes.is_empty() {
         let expected = format!("rows with one of the labels {}", listing(&keywords));
         return Err(nothing(list, "no row of a keyword", &expected));
     }
-    Ok(takes.into_values().collect())
+    Ok((takes.into_values().collect(), n_other))
 }
 
 /// A word that is one of the bundle's but for its case or spaces is a slip: passed over, its recordings would be missed.

@@ -85,6 +85,7 @@ fn material_is_the_keywords_folders_and_all_audio_without() {
     let (folder, bundle) = field();
     let found = material(folder.path(), &bundle);
     assert_eq!((found.n_targets(), found.negatives.len()), (12, 3));
+    assert_eq!(found.n_other, 6);
     let missing = folder.path().join("noise");
     let error = Material::find(&bundle, &missing, None, &missing).unwrap_err();
     let error = error.to_string();
@@ -109,7 +110,46 @@ fn a_list_gives_keywords_their_times_and_several_in_one_recording() {
             ("no".into(), Some((3.0, 3.25))),
         ],
     };
-    assert_eq!(found.positives, [expected]);
+    assert_eq!((found.positives, found.n_other), (vec![expected], 1));
+    // To the end where no end is said, from the beginning where no start is.
+    fs::write(
+        &list,
+        "path,label,start,end\ndeep/0.wav,yes,24.5,\ndeep/0.wav,no,,0.5\n",
+    )
+    .unwrap();
+    let found = Material::find(&bundle, &rest, Some(&list), &rest).unwrap();
+    let times: Vec<_> = found.positives[0]
+        .keywords
+        .iter()
+        .map(|(_, times)| *times)
+        .collect();
+    assert_eq!(times, [Some((24.5, f64::INFINITY)), Some((0.0, 0.5))]);
+    let spec = MatchSpec::half_second();
+    let report = judge_stream(&bundle, &found, None, &spec, &Quiet).unwrap();
+    assert!(report.not_heard.is_empty());
+    assert_eq!(report.conditions[0].judged.total.n_targets, 2);
+}
+
+#[test]
+fn a_recording_whose_list_goes_beyond_its_end_is_named_and_the_rest_is_judged() {
+    let (folder, bundle) = field();
+    let list = folder.path().join("list.csv");
+    let rows =
+        "path,label,start,end\ndeep/0.wav,yes,1.0,1.5\ndeep/1.wav,no,2,3\ndeep/1.wav,no,200,201\n";
+    fs::write(&list, rows).unwrap();
+    let rest = folder.path().join("rest");
+    let material = Material::find(&bundle, &rest, Some(&list), &rest).unwrap();
+    let spec = MatchSpec::half_second();
+    let report = judge_stream(&bundle, &material, None, &spec, &Quiet).unwrap();
+    assert_eq!(report.conditions[0].judged.total.n_targets, 1);
+    let [(file, reason)] = &report.not_heard[..] else {
+        panic!("{:?}", report.not_heard);
+    };
+    assert!(file.ends_with("deep/1.wav"));
+    assert!(
+        reason.ends_with("found an end at 201 s, expected it within 25.000 s"),
+        "{reason}"
+    );
 }
 
 #[test]
@@ -202,6 +242,9 @@ fn recordings_of_keywords_are_judged_and_choose_nothing_where_false_accepts_alon
     assert_eq!((alone.n_targets(), alone.negatives.len()), (0, 3));
     let tuned = sensitive(&alone);
     assert_eq!(tuned.detector.thresholds.len(), 2);
+    for judged in [&tuned.before, &tuned.after] {
+        assert_eq!(judged.per_keyword.len(), 2);
+    }
     let beside = sensitive(&material(folder.path(), &bundle));
     assert_eq!(beside.detector, tuned.detector);
     assert_eq!(beside.after.total.n_targets, 12);

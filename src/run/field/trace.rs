@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::audio::AudioReader;
-use crate::bundle::{Bundle, DetectorSpec};
+use crate::bundle::{Bundle, DetectorSpec, is_reserved};
 use crate::evaluate::detection::{
     Event, MatchSpec, OperatingPoint, Recording, RecordingJudgement, Target, match_events,
 };
@@ -202,7 +202,8 @@ pub(super) fn judge(
     let heard = traces
         .iter()
         .map(|trace| trace.heard_by(detector, labels, spec));
-    let mut judged = match_events(&heard.collect::<Vec<_>>(), spec)?;
+    let judged = match_events(&heard.collect::<Vec<_>>(), spec)?;
+    let mut judged = judged.with_each(labels.iter().filter(|label| !is_reserved(label)));
     let all = std::iter::once(&mut judged.total).chain(&mut judged.per_keyword);
     for judged in all {
         let unknown = || Measured::missing("the answers were kept, not where words end");

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::conditions::{Conditioned, decode_all, hear_clips, hear_negatives, heard_of};
+use super::material::keywords;
 use super::trace::{judge, probability, sweep};
 use super::{FieldError, Material};
-use crate::bundle::{Bundle, DetectorSpec, is_reserved};
+use crate::bundle::{Bundle, DetectorSpec};
 use crate::evaluate::detection::{EventJudgement, MatchSpec, OperatingPoint, RecordingJudgement};
 use crate::ingest::Watch;
 use crate::stream::Session;
@@ -82,7 +83,7 @@ pub fn tune(
     let labels = &bundle.labels;
     let points = sweep(&traces, &bundle.detector, labels, spec)?;
 
-    let keywords: Vec<&String> = labels.iter().filter(|label| !is_reserved(label)).collect();
+    let keywords: Vec<&String> = keywords(bundle).collect();
     let share_per_hour = false_accepts_per_day / 24.0 / keywords.len().max(1) as f64;
     let mut detector = bundle.detector.clone();
     // What all keywords had is written down for each, so that only the recorded ones change.
@@ -170,13 +171,19 @@ fn most_sensitive(points: &[OperatingPoint], keyword: &str, per_hour: f64) -> Fo
         return Found::Nothing;
     };
     let (_, _, hours) = heard(last, keyword);
-    let count = |point: &OperatingPoint| (point.threshold, heard(point, keyword).1);
+    // Every keyword has the same threshold in a sweep: at a low one, others take the moments in which this one would be heard, and fewer
+    // of it are counted. A lower threshold of its own lets no fewer through.
+    let mut n_most = 0;
+    let count = |point: &OperatingPoint| {
+        n_most = n_most.max(heard(point, keyword).1);
+        (point.threshold, n_most)
+    };
     let counts: Vec<(f64, u64)> = points.iter().map(count).collect();
     lowest(&counts, per_hour * hours)
 }
 
 /// The lowest threshold from which no more than `n_allowed` are expected. `counts`: threshold and false accepts at it, from high to
-/// low, one at least.
+/// low, never fewer, one at least.
 fn lowest(counts: &[(f64, u64)], n_allowed: f64) -> Found {
     let ((highest, _), (lowest, n_most)) = (counts[0], counts[counts.len() - 1]);
     if n_allowed >= N_PEAKS as f64 || n_allowed == 0.0 {
@@ -218,6 +225,7 @@ fn expected_from(counts: &[(f64, u64)], n_allowed: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluate::detection::{Event, Recording, match_events};
     use crate::run::field::threshold_grid;
 
     /// Counts of scores whose log-odds thin out exponentially from 0: `n` above it, of this scale.
@@ -265,6 +273,51 @@ mod tests {
         // None at all is what was heard, not what is expected.
         let none = threshold(0.0);
         assert!(none > last && none < fewer[4]);
+    }
+
+    /// At each threshold so many false accepts of a word, three seconds apart in an hour.
+    fn sweep_of(counts: &[(f64, usize)]) -> Vec<OperatingPoint> {
+        let point = |&(threshold, n): &(f64, usize)| {
+            let event = |at: usize| Event {
+                keyword: "go".into(),
+                at_s: 3.0 * at as f64,
+                score: 0.99,
+                latency_s: None,
+            };
+            let recording = Recording {
+                targets: Vec::new(),
+                events: (0..n).map(event).collect(),
+                audio_s: 3600.0,
+            };
+            OperatingPoint {
+                threshold,
+                judged: match_events(&[recording], &MatchSpec::half_second()).unwrap(),
+            }
+        };
+        counts.iter().map(point).collect()
+    }
+
+    #[test]
+    fn a_keyword_that_others_leave_no_room_at_low_thresholds_is_no_rare_one() {
+        let counts = [
+            (0.9999, 0),
+            (0.99, 1),
+            (0.95, 16),
+            (0.8, 79),
+            (0.5, 165),
+            (0.1, 20),
+            (0.02, 1),
+        ];
+        let points = sweep_of(&counts);
+        let found = |per_hour: f64| most_sensitive(&points, "go", per_hour);
+        assert_eq!(found(100.0), Found::Threshold(0.8));
+        // Below the crowd fewer are counted again, and none of these thresholds is one to take.
+        assert_eq!(found(20.0), Found::Threshold(0.95));
+        let Found::Threshold(threshold) = found(2.0) else {
+            panic!("{:?}", found(2.0));
+        };
+        assert!(threshold > 0.99, "{threshold}");
+        assert_eq!(most_sensitive(&points, "stop", 2.0), Found::Nothing);
     }
 
     #[test]

@@ -237,6 +237,41 @@ fn archives_side_by_side_join_their_folders_and_a_link_in_the_way_is_refused() {
 }
 
 #[test]
+fn a_file_of_somebodys_is_never_replaced_by_one_of_an_archive() {
+    let content = corpus();
+    let folder = tempfile::tempdir().unwrap();
+    let put_there = |bytes: &[u8]| fs::write(folder.path().join("words.tar.gz"), bytes).unwrap();
+    let lone = archive(Vec::new(), sha256(&content));
+    put_there(&content);
+    let get = || fetch(lone.clone(), folder.path(), &hasty(), &Seen::all());
+    get().unwrap();
+    check_whole(folder.path());
+    let unpacked = files(folder.path());
+    let (name, _) = unpacked
+        .iter()
+        .find(|(name, _)| !name.starts_with('.'))
+        .unwrap();
+    // Without the note of what was unpacked, the folder is somebody's. What is the same may stay.
+    for (note, _) in unpacked.iter().filter(|(name, _)| name.starts_with('.')) {
+        fs::remove_file(folder.path().join(note)).unwrap();
+    }
+    put_there(&content);
+    get().unwrap();
+    for (note, _) in unpacked.iter().filter(|(name, _)| name.starts_with('.')) {
+        fs::remove_file(folder.path().join(note)).unwrap();
+    }
+    put_there(&content);
+    let theirs = folder.path().join(name);
+    fs::write(&theirs, "mine").unwrap();
+    let error = get().unwrap_err();
+    assert!(
+        matches!(&error, FetchError::InTheWay { path } if *path == theirs),
+        "{error}"
+    );
+    assert_eq!(fs::read(&theirs).unwrap(), b"mine");
+}
+
+#[test]
 fn parts_languages_and_cards_by_hand_are_explained() {
     let selection = |parts: &[&str], languages: &[&str]| Selection {
         parts: parts.iter().map(|&part| part.to_owned()).collect(),

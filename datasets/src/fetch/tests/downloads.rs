@@ -189,6 +189,33 @@ fn wrong_bytes_of_the_right_length_are_refused_by_their_sum() {
 }
 
 #[test]
+fn a_mirror_that_has_another_file_is_asked_twice_and_one_that_is_right_once_mends_it() {
+    let content = corpus();
+    let sum = sha256(&content);
+    let other = Server::start(|_, asked| honest(&noise(9_000), asked, TAG, usize::MAX));
+    let folder = tempfile::tempdir().unwrap();
+    let rules = Rules {
+        n_rounds: 4,
+        ..hasty()
+    };
+    let lone = archive(vec![other.url()], sum.clone());
+    let error = fetch(lone, folder.path(), &rules, &Seen::all()).unwrap_err();
+    assert!(error.to_string().contains("found sha256"), "{error}");
+    assert_eq!(other.asked().len(), 2);
+    assert!(files(folder.path()).is_empty());
+    // Damaged on the way once.
+    let mends = Server::start(move |n_before, asked| {
+        let mut content = content.clone();
+        content[7] ^= u8::from(n_before == 0);
+        honest(&content, asked, TAG, usize::MAX)
+    });
+    let mended = archive(vec![mends.url()], sum);
+    fetch(mended, folder.path(), &rules, &Seen::all()).unwrap();
+    check_whole(folder.path());
+    assert_eq!(mends.asked().len(), 2);
+}
+
+#[test]
 fn a_length_that_promises_too_much_is_refused() {
     let lying = |content: &[u8], _: &Asked| {
         let lines = [format!("Content-Length: {}", content.len() + 1000)];

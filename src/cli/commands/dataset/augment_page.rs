@@ -71,7 +71,7 @@ pub fn augment_page(args: &AugmentPageArgs, out: &mut dyn Write) -> anyhow::Resu
     }];
     for change in changes(&spec, !noise.is_empty(), !rooms.is_empty()) {
         let mut shown = Vec::new();
-        for take in 0..args.takes {
+        for take in 0..args.takes.get() {
             let mut rng = purpose_rng(args.seed, &format!("{} {take}", change.name));
             let mut changed = Vec::new();
             augment_samples(&clip, &noise, &rooms, &change.spec, &mut rng, &mut changed);

@@ -83,8 +83,12 @@ pub(super) fn check(args: &CheckArgs, out: &mut dyn Write) -> anyhow::Result<()>
             .iter()
             .filter(|count| !count.is_right())
             .count();
+        let counts = match n_counts {
+            0 => String::new(),
+            n => format!(" and {n} counts that are not the card's"),
+        };
         anyhow::bail!(
-            "found {} kinds of error and {n_counts} counts that are not the card's, expected none",
+            "found {} kinds of error{counts}, expected none",
             errors.count()
         );
     }
@@ -92,8 +96,8 @@ pub(super) fn check(args: &CheckArgs, out: &mut dyn Write) -> anyhow::Result<()>
 }
 
 fn text(inspection: &Inspection, out: &mut dyn Write) -> anyhow::Result<()> {
-    let minutes = inspection.duration_s / 60.0;
-    writeln!(out, "{} clips, {minutes:.1} minutes", inspection.n_clips)?;
+    let duration = inspect::length(inspection.duration_s);
+    writeln!(out, "{} clips, {duration}", inspection.n_clips)?;
     for count in &inspection.counts {
         let (what, expected, found) = (&count.what, count.expected, count.found);
         if count.is_right() {

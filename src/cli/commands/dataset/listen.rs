@@ -49,7 +49,7 @@ pub(super) fn listen_html(args: &ListenHtmlArgs, out: &mut dyn Write) -> anyhow:
     progress.step("draw the clips");
     for (label, rows) in &labels {
         let mut pictures = Vec::new();
-        for row in drawn(rows, args.clips, args.seed, label) {
+        for row in drawn(rows, args.clips.get(), args.seed, label) {
             if is_stopping() {
                 bail!("stopped");
             }
