@@ -6,6 +6,7 @@
 //! prints nothing, parses nothing and chooses no device.
 
 mod calibrate;
+mod clip;
 mod describe;
 mod distil;
 pub mod field;
