@@ -44,7 +44,7 @@ pub fn rows_of(
     };
     if rows.is_empty() {
         return Err(CorpusError::Empty {
-            path: place.to_path_buf(),
+            path: list.unwrap_or(place).to_path_buf(),
             found: "no row".into(),
             expected: "a row for each clip",
         });
