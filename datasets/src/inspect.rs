@@ -50,12 +50,7 @@ impl Inspection {
     pub fn of(clips: &[Inspected], rate_hz: Option<u32>, counts: Vec<CountCheck>) -> Self {
         Self {
             n_clips: clips.len(),
-            duration_s: clips
-                .iter()
-                .flat_map(|clip| &clip.heard)
-                .map(|h| h.duration_s)
-                // A sum of nothing would be -0.
-                .fold(0.0, |sum, duration_s| sum + duration_s),
+            duration_s: stats::seconds(clips.iter()),
             findings: findings(clips, rate_hz),
             counts,
         }

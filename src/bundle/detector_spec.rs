@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::is_reserved;
+use super::{is_reserved, keywords};
 
 /// Longest moving average over answers.
 const MAX_SMOOTHING_MS: u32 = 10_000;
@@ -88,10 +88,9 @@ impl DetectorSpec {
         }
         let is_keyword = |name: &String| labels.contains(name) && !is_reserved(name);
         if let Some(found) = self.thresholds.keys().find(|name| !is_keyword(name)) {
-            let keywords = labels.iter().filter(|label| !is_reserved(label));
             return Err(DetectorSpecError::NotAKeyword {
                 found: found.clone(),
-                expected: keywords.cloned().collect::<Vec<_>>().join(", "),
+                expected: keywords(labels).cloned().collect::<Vec<_>>().join(", "),
             });
         }
         for (field, found, low, high) in [

@@ -111,6 +111,11 @@ pub fn is_reserved(label: &str) -> bool {
     label == UNKNOWN_LABEL || label == SILENCE_LABEL
 }
 
+/// The labels that are words to be heard.
+pub fn keywords(labels: &[String]) -> impl Iterator<Item = &String> {
+    labels.iter().filter(|label| !is_reserved(label))
+}
+
 impl Bundle {
     /// What every member is plugged between.
     pub fn ports(&self) -> Ports {
@@ -133,7 +138,7 @@ impl Bundle {
             return None;
         }
         let found = letters(label);
-        let mut known = self.labels.iter().filter(|known| !is_reserved(known));
+        let mut known = keywords(&self.labels);
         known
             .find(|known| letters(known) == found)
             .map(String::as_str)

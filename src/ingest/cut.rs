@@ -25,7 +25,7 @@ pub(super) struct Piece {
 
 /// What a piece must be.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Demand {
+pub(crate) struct Demand {
     pub sample_rate_hz: u32,
     pub min_samples: usize,
 }
@@ -86,6 +86,19 @@ pub(crate) fn out_of_range(
         let (start_s, end_s) = (start as f64 / rate, end.min(n_in_file) as f64 / rate);
         format!(
             "found a piece from {start_s:.3} s to {end_s:.3} s, expected its end after its start"
+        )
+    })
+}
+
+/// What is wrong with a clip of `n_samples`, if it is too short to be heard.
+pub(crate) fn too_short(n_samples: usize, demand: Demand) -> Option<String> {
+    let Demand {
+        sample_rate_hz,
+        min_samples,
+    } = demand;
+    (n_samples < min_samples).then(|| {
+        format!(
+            "found {n_samples} samples at {sample_rate_hz} Hz, expected one window of {min_samples} at least"
         )
     })
 }
@@ -172,13 +185,7 @@ impl Cut {
             );
             return fault(Reason::TooLong, what);
         }
-        if self.samples.len() < demand.min_samples {
-            let what = format!(
-                "found {} samples at {} Hz, expected one window of {} at least",
-                self.samples.len(),
-                demand.sample_rate_hz,
-                demand.min_samples
-            );
+        if let Some(what) = too_short(self.samples.len(), demand) {
             return fault(Reason::TooShort, what);
         }
         let first = self.samples.first().copied().unwrap_or(0);

@@ -32,7 +32,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cut::{bounds, out_of_range};
+pub(crate) use cut::{Demand, bounds, out_of_range, too_short};
 pub use error::IngestError;
 pub use hear::{hear, task_rows};
 pub use prepared::{Prepared, open};

@@ -152,7 +152,8 @@ impl Run<'_> {
         let noise_paths = noise_files(source, &self.spec.background)?;
 
         let state = state_of(source, self.spec, self.frontend, &rows, &noise_paths);
-        if let Some(receipt) = Receipt::read(self.into).filter(|receipt| receipt.state == state) {
+        let done = || Receipt::read(self.into).filter(|receipt| receipt.state == state);
+        if let Some(receipt) = done() {
             return Ok(Listing::Done(receipt));
         }
         fs::create_dir_all(self.into).map_err(|source| IngestError::Io {
@@ -161,7 +162,7 @@ impl Run<'_> {
         })?;
         let lock = Lock::take(self.into, watch)?;
         // Another process may have done it meanwhile.
-        if let Some(receipt) = Receipt::read(self.into).filter(|receipt| receipt.state == state) {
+        if let Some(receipt) = done() {
             return Ok(Listing::Done(receipt));
         }
         Receipt::remove(self.into)?;

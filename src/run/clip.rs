@@ -6,7 +6,7 @@ use auricle_datasets::Utterance;
 use auricle_features::FrontendSpec;
 
 use crate::audio::{AudioReader, decode};
-use crate::ingest::{bounds, out_of_range};
+use crate::ingest::{Demand, bounds, out_of_range, too_short};
 
 /// The samples of a clip, by the rule of ingestion: its times lie in the file, and one window can be heard at least.
 pub(super) fn read(
@@ -14,7 +14,7 @@ pub(super) fn read(
     utterance: &Utterance,
     frontend: &FrontendSpec,
 ) -> Result<Vec<f32>, String> {
-    let (rate_hz, min_samples) = (frontend.sample_rate_hz, frontend.window_samples);
+    let rate_hz = frontend.sample_rate_hz;
     let &Utterance { start_s, end_s, .. } = utterance;
     let samples = if start_s.is_none() && end_s.is_none() {
         let clip = decode(path, rate_hz).map_err(|error| error.to_string())?;
@@ -22,14 +22,14 @@ pub(super) fn read(
     } else {
         stretch(path, start_s, end_s, rate_hz)?
     };
-    if samples.len() < min_samples {
-        return Err(format!(
-            "{}: found {} samples at {rate_hz} Hz, expected one window of {min_samples} at least",
-            path.display(),
-            samples.len()
-        ));
+    let demand = Demand {
+        sample_rate_hz: rate_hz,
+        min_samples: frontend.window_samples,
+    };
+    match too_short(samples.len(), demand) {
+        Some(what) => Err(format!("{}: {what}", path.display())),
+        None => Ok(samples),
     }
-    Ok(samples)
 }
 
 /// What lies between two times of a file, which is read no further.

@@ -14,7 +14,7 @@ mod tuning;
 pub use conditions::{
     AREA_TO_PER_HOUR, Condition, ConditionJudgement, FieldReport, NoiseSpec, judge_stream,
 };
-pub use material::{Material, Take};
+pub use material::{Material, Take, Times};
 pub use retrain::{FalseClip, save_false_clips};
 pub use trace::{Trace, threshold_grid};
 pub use tuning::{Choice, Tuned, tune};

@@ -18,7 +18,7 @@ use super::http::{self, Request};
 use super::timed::Timed;
 use super::{ClientError, Limits, refused};
 use crate::audio::{CHANNEL_COUNTS, RawFormat, SAMPLE_RATES_HZ, SampleFormat};
-use crate::bundle::{Bundle, is_reserved};
+use crate::bundle::{Bundle, keywords};
 use crate::stream::Detection;
 
 const PAGE: &str = include_str!("page.html");
@@ -133,7 +133,7 @@ fn listen(
     let mut socket = WebSocket::from_partially_read(stream, rest, Role::Server, Some(config));
 
     let mut hearing = Hearing::new(bundle)?;
-    let keywords: Vec<&String> = bundle.labels.iter().filter(|l| !is_reserved(l)).collect();
+    let keywords: Vec<&String> = keywords(&bundle.labels).collect();
     let ready = json!({"type": "ready", "title": bundle.title, "keywords": keywords});
     send(&mut socket, ready)?;
     loop {

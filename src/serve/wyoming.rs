@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use super::hearing::{Hearing, pcm};
 use super::timed::Timed;
 use super::{ClientError, Limits, refused};
-use crate::bundle::{Bundle, is_reserved};
+use crate::bundle::{Bundle, keywords};
 
 /// Longest first line of an event.
 const MAX_LINE_BYTES: usize = 1 << 16;
@@ -282,10 +282,7 @@ fn names(data: &Map<String, Value>) -> Option<Vec<String>> {
 fn info(bundle: &Bundle) -> Value {
     let version = env!("CARGO_PKG_VERSION");
     let attribution = json!({"name": "auricle", "url": ""});
-    let models: Vec<Value> = bundle
-        .labels
-        .iter()
-        .filter(|label| !is_reserved(label))
+    let models: Vec<Value> = keywords(&bundle.labels)
         .map(|keyword| {
             json!({
                 "name": keyword, "phrase": keyword.replace('_', " "), "description": bundle.title,

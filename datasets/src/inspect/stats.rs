@@ -126,7 +126,7 @@ fn n_speakers<'a>(rows: impl Iterator<Item = &'a ManifestRow>) -> usize {
         .len()
 }
 
-fn seconds<'a>(clips: impl Iterator<Item = &'a Inspected>) -> f64 {
+pub(super) fn seconds<'a>(clips: impl Iterator<Item = &'a Inspected>) -> f64 {
     clips
         .filter_map(|clip| clip.heard.as_ref().ok())
         .map(|heard| heard.duration_s)

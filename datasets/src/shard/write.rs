@@ -127,15 +127,12 @@ impl ShardWriter {
     }
 
     fn append_index(&mut self) -> io::Result<()> {
-        let index = self.index.rewound()?;
+        let mut index = self.index.rewound()?.try_clone()?;
         let mut buffer = vec![0; 1 << 16];
         loop {
             match index.read(&mut buffer)? {
                 0 => return Ok(()),
-                n => {
-                    self.checksum.update(&buffer[..n]);
-                    self.file.writer().write_all(&buffer[..n])?;
-                }
+                n => self.append(&buffer[..n])?,
             }
         }
     }

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use auricle_features::LogMel;
 
 use crate::audio::decode;
-use crate::bundle::{Bundle, is_reserved};
+use crate::bundle::{Bundle, keywords};
 use crate::cli::args::ExplainArgs;
 use crate::evaluate::report::{SoundSection, heat, shares, sound_page, waveform};
 use crate::stream::{ClipClassifier, Session};
@@ -145,10 +145,9 @@ fn decision(
     at_s: impl Fn(u64) -> f64,
 ) -> String {
     if detections.is_empty() {
-        let keywords = bundle.labels.iter().filter(|label| !is_reserved(label));
         return format!(
             "As a stream: none of the {} keywords was detected.",
-            keywords.count()
+            keywords(&bundle.labels).count()
         );
     }
     let heard = detections.iter().map(|detection| {

@@ -77,7 +77,7 @@ fn tuned(
     material.positives = held_out
         .map(|(path, word)| Take {
             path,
-            keywords: vec![(word.to_owned(), None)],
+            keywords: vec![(word.to_owned(), (None, None))],
         })
         .collect();
     let bundle = Bundle::load(path)?;

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use serde_json::json;
 
 use super::pool;
-use crate::bundle::{Bundle, is_reserved};
+use crate::bundle::{Bundle, keywords};
 use crate::cli::args::{EvaluateArgs, FieldArgs, Format, ReportFormat, TuneArgs};
 use crate::cli::infer::set_voice_gate;
 use crate::cli::progress::{Progress, listen_for_stop};
@@ -40,7 +40,7 @@ pub fn tune(args: &TuneArgs, out: &mut dyn Write, err: &mut dyn Write) -> anyhow
             with_thresholds(&bundle, &material, target, choice, &spec, &progress)?;
         // What either set of thresholds takes for a keyword is worth training against.
         let mut eager = bundle.clone();
-        for keyword in bundle.labels.iter().filter(|label| !is_reserved(label)) {
+        for keyword in keywords(&bundle.labels) {
             let (before, after) = (
                 bundle.detector.threshold_of(keyword),
                 tuned.detector.threshold_of(keyword),
@@ -184,9 +184,11 @@ fn caveats(target_fa_per_day: f64, tuned: &Tuned, out: &mut dyn Write) -> anyhow
         "thresholds were chosen on these very recordings: on others expect somewhat more of both"
     )?;
     let total = &tuned.after.total;
-    let sure_per_day = intervals::poisson(total.n_false_accepts).low / hours * 24.0;
-    if hours > 0.0 && sure_per_day > target_fa_per_day {
-        let per_day = total.n_false_accepts as f64 / hours * 24.0;
+    let interval = total.false_accepts_per_hour_interval.value();
+    if let (Some(rate), Some(interval)) = (total.false_accepts_per_hour.number(), interval)
+        && 24.0 * interval.low > target_fa_per_day
+    {
+        let (per_day, sure_per_day) = (24.0 * rate, 24.0 * interval.low);
         writeln!(
             out,
             "it is not kept to {target_fa_per_day} false accepts a day: on these recordings there are {per_day:.1}, and {sure_per_day:.1} at least (95 %)"

@@ -10,11 +10,11 @@ use auricle_datasets::seeded::purpose_rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::material::keywords;
+use super::material::Times;
 use super::trace::{Hearing, Trace, hear_file, sweep};
 use super::{FieldError, Material, Take};
 use crate::audio::decode;
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, keywords};
 use crate::evaluate::Measured;
 use crate::evaluate::detection::{
     MatchSpec, OperatingPoint, RecordingJudgement, Target, match_events, mean_miss_rate_within,
@@ -182,7 +182,7 @@ fn as_heard(
     spec: &MatchSpec,
 ) -> Result<RecordingJudgement, FieldError> {
     let recordings: Vec<_> = traces.iter().map(|trace| trace.as_heard(spec)).collect();
-    Ok(match_events(&recordings, spec)?.with_each(keywords(bundle)))
+    Ok(match_events(&recordings, spec)?.with_each(keywords(&bundle.labels)))
 }
 
 fn misses_at(points: &[OperatingPoint]) -> Vec<(f64, Measured)> {
@@ -264,11 +264,10 @@ pub(super) fn decode_all<'a>(
 /// A recording whose list places a keyword where it has none cannot be judged: nobody knows where the keyword is.
 fn in_range(bundle: &Bundle, take: &Take, samples: Vec<f32>) -> Result<Vec<f32>, String> {
     let rate_hz = bundle.frontend.sample_rate_hz;
-    let mut times = take.keywords.iter().filter_map(|(_, times)| *times);
-    let fault = times.find_map(|(start_s, end_s)| {
-        let end_s = Some(end_s).filter(|end_s| end_s.is_finite());
-        out_of_range(Some(start_s), end_s, samples.len(), rate_hz)
-    });
+    let fault = take
+        .keywords
+        .iter()
+        .find_map(|&(_, (start_s, end_s))| out_of_range(start_s, end_s, samples.len(), rate_hz));
     match fault {
         Some(what) => Err(format!("{}: {what}", take.path.display())),
         None => Ok(samples),
@@ -314,13 +313,10 @@ pub(super) fn hear_clips(
 }
 
 fn targets(take: &Take, clip_s: f64) -> Vec<Target> {
-    let target = |(keyword, times): &(String, Option<(f64, f64)>)| {
-        let (start_s, end_s) = times.unwrap_or((0.0, clip_s));
-        Target {
-            keyword: keyword.clone(),
-            start_s,
-            end_s: end_s.min(clip_s),
-        }
+    let target = |(keyword, (start_s, end_s)): &(String, Times)| Target {
+        keyword: keyword.clone(),
+        start_s: start_s.unwrap_or(0.0),
+        end_s: end_s.map_or(clip_s, |end_s| end_s.min(clip_s)),
     };
     take.keywords.iter().map(target).collect()
 }

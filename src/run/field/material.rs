@@ -7,14 +7,17 @@ use auricle_datasets::corpus::{audio_files, labelled_files};
 use auricle_datasets::manifest;
 
 use super::FieldError;
-use crate::bundle::{Bundle, is_reserved};
+use crate::bundle::{Bundle, keywords};
+
+/// Start and end in seconds.
+pub type Times = (Option<f64>, Option<f64>);
 
 /// A recording with keywords in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Take {
     pub path: PathBuf,
-    /// Keyword, and its start and end in seconds (infinite: to the end of the recording); `None`: somewhere in the recording, once.
-    pub keywords: Vec<(String, Option<(f64, f64)>)>,
+    /// Keyword, and its start and end in seconds; without either, those of the recording, in which it is said once.
+    pub keywords: Vec<(String, Times)>,
 }
 
 /// What a detector is tried on.
@@ -74,13 +77,8 @@ impl Material {
     }
 }
 
-/// The words that a bundle is to hear.
-pub(super) fn keywords(bundle: &Bundle) -> impl Iterator<Item = &String> {
-    bundle.labels.iter().filter(|label| !is_reserved(label))
-}
-
 fn foldered(bundle: &Bundle, root: &Path) -> Result<(Vec<Take>, usize), FieldError> {
-    let keywords: Vec<&String> = keywords(bundle).collect();
+    let keywords: Vec<&String> = keywords(&bundle.labels).collect();
     let is_keyword = |word: &String| keywords.contains(&word);
     let files = labelled_files(root)?;
     for (file, word) in &files {
@@ -92,7 +90,7 @@ fn foldered(bundle: &Bundle, root: &Path) -> Result<(Vec<Take>, usize), FieldErr
         .filter(|(_, word)| is_keyword(word))
         .map(|(file, word)| Take {
             path: root.join(file),
-            keywords: vec![(word, None)],
+            keywords: vec![(word, (None, None))],
         })
         .collect();
     let mut n_other = n_files - takes.len();
@@ -101,7 +99,7 @@ fn foldered(bundle: &Bundle, root: &Path) -> Result<(Vec<Take>, usize), FieldErr
             .into_iter()
             .map(|file| Take {
                 path: root.join(file),
-                keywords: vec![((*keyword).clone(), None)],
+                keywords: vec![((*keyword).clone(), (None, None))],
             })
             .collect();
         n_other = 0;
@@ -114,7 +112,7 @@ fn foldered(bundle: &Bundle, root: &Path) -> Result<(Vec<Take>, usize), FieldErr
 }
 
 fn listed(bundle: &Bundle, root: &Path, list: &Path) -> Result<(Vec<Take>, usize), FieldError> {
-    let keywords: Vec<&String> = keywords(bundle).collect();
+    let keywords: Vec<&String> = keywords(&bundle.labels).collect();
     let (mut takes, mut n_other) = (BTreeMap::<PathBuf, Take>::new(), 0);
     for row in manifest::read_rows(list)? {
         let path = root.join(&row.path);
@@ -127,13 +125,7 @@ fn listed(bundle: &Bundle, root: &Path, list: &Path) -> Result<(Vec<Take>, usize
             path,
             keywords: Vec::new(),
         });
-        let is_placed = row.start_s.is_some() || row.end_s.is_some();
-        let times = is_placed.then(|| {
-            (
-                row.start_s.unwrap_or(0.0),
-                row.end_s.unwrap_or(f64::INFINITY),
-            )
-        });
+        let times = (row.start_s, row.end_s);
         take.keywords.push((row.label.to_string(), times));
     }
     if takes.is_empty() {

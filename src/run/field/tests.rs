@@ -106,8 +106,8 @@ fn a_list_gives_keywords_their_times_and_several_in_one_recording() {
     let expected = Take {
         path: rest.join("deep/0.wav"),
         keywords: vec![
-            ("yes".into(), Some((1.0, 1.5))),
-            ("no".into(), Some((3.0, 3.25))),
+            ("yes".into(), (Some(1.0), Some(1.5))),
+            ("no".into(), (Some(3.0), Some(3.25))),
         ],
     };
     assert_eq!((found.positives, found.n_other), (vec![expected], 1));
@@ -123,7 +123,7 @@ fn a_list_gives_keywords_their_times_and_several_in_one_recording() {
         .iter()
         .map(|(_, times)| *times)
         .collect();
-    assert_eq!(times, [Some((24.5, f64::INFINITY)), Some((0.0, 0.5))]);
+    assert_eq!(times, [(Some(24.5), None), (None, Some(0.5))]);
     let spec = MatchSpec::half_second();
     let report = judge_stream(&bundle, &found, None, &spec, &Quiet).unwrap();
     assert!(report.not_heard.is_empty());

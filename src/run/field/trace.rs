@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::audio::AudioReader;
-use crate::bundle::{Bundle, DetectorSpec, is_reserved};
+use crate::bundle::{Bundle, DetectorSpec, keywords};
 use crate::evaluate::detection::{
     Event, MatchSpec, OperatingPoint, Recording, RecordingJudgement, Target, match_events,
 };
@@ -203,7 +203,7 @@ pub(super) fn judge(
         .iter()
         .map(|trace| trace.heard_by(detector, labels, spec));
     let judged = match_events(&heard.collect::<Vec<_>>(), spec)?;
-    let mut judged = judged.with_each(labels.iter().filter(|label| !is_reserved(label)));
+    let mut judged = judged.with_each(keywords(labels));
     let all = std::iter::once(&mut judged.total).chain(&mut judged.per_keyword);
     for judged in all {
         let unknown = || Measured::missing("the answers were kept, not where words end");

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::conditions::{Conditioned, decode_all, hear_clips, hear_negatives, heard_of};
-use super::material::keywords;
 use super::trace::{judge, probability, sweep};
 use super::{FieldError, Material};
-use crate::bundle::{Bundle, DetectorSpec};
+use crate::bundle::{Bundle, DetectorSpec, keywords};
 use crate::evaluate::detection::{EventJudgement, MatchSpec, OperatingPoint, RecordingJudgement};
 use crate::ingest::Watch;
 use crate::stream::Session;
@@ -83,7 +82,7 @@ pub fn tune(
     let labels = &bundle.labels;
     let points = sweep(&traces, &bundle.detector, labels, spec)?;
 
-    let keywords: Vec<&String> = keywords(bundle).collect();
+    let keywords: Vec<&String> = keywords(labels).collect();
     let share_per_hour = false_accepts_per_day / 24.0 / keywords.len().max(1) as f64;
     let mut detector = bundle.detector.clone();
     // What all keywords had is written down for each, so that only the recorded ones change.

@@ -251,15 +251,16 @@ fn a_file_of_somebodys_is_never_replaced_by_one_of_an_archive() {
         .iter()
         .find(|(name, _)| !name.starts_with('.'))
         .unwrap();
+    let forget = || {
+        for (note, _) in unpacked.iter().filter(|(name, _)| name.starts_with('.')) {
+            fs::remove_file(folder.path().join(note)).unwrap();
+        }
+    };
     // Without the note of what was unpacked, the folder is somebody's. What is the same may stay.
-    for (note, _) in unpacked.iter().filter(|(name, _)| name.starts_with('.')) {
-        fs::remove_file(folder.path().join(note)).unwrap();
-    }
+    forget();
     put_there(&content);
     get().unwrap();
-    for (note, _) in unpacked.iter().filter(|(name, _)| name.starts_with('.')) {
-        fs::remove_file(folder.path().join(note)).unwrap();
-    }
+    forget();
     put_there(&content);
     let theirs = folder.path().join(name);
     fs::write(&theirs, "mine").unwrap();
